@@ -10,8 +10,10 @@
 
 #include <array>
 #include <cerrno>
+#include <span>
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/user_folder.h"
 
 namespace retort {
@@ -45,12 +47,8 @@ void MakeFolders(const Path& folder) {
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) CannotBeMade(folder, ErrnoText());
 }
 
-std::string Hex(const unsigned char* bytes, size_t n) {
-  std::string out;
-  for (size_t i = 0; i < n; ++i) {
-    for (const int shift : {4, 0}) out += "0123456789abcdef"[bytes[i] >> shift & 15];
-  }
-  return out;
+std::string Hex(std::span<const unsigned char> bytes) {
+  return HexText(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
 // Writes the secret under a name of its own and links it into place: other processes see no file or
@@ -62,8 +60,7 @@ void MakeSecret(const Path& path) {
       RAND_bytes(random.data(), random.size()) != 1)
     CannotBeMade(path, "no random numbers");
   MakeFolders(path.parent_path());
-  const Path temporary =
-      path.parent_path() / Cat(".secret.", Hex(random.data(), random.size()), ".partial");
+  const Path temporary = path.parent_path() / Cat(".secret.", Hex(random), ".partial");
   bool written = false;
   {
     const SecretFile file{
@@ -133,7 +130,7 @@ std::string Seal(std::string_view purpose, Bytes bytes) {
   // A key for each purpose, so that the purpose need not stand before the bytes.
   const Secret key = Hmac(ReadSecret(), std::as_bytes(std::span(purpose)));
   const Secret seal = Hmac(key, bytes);
-  return Hex(seal.data(), seal.size());
+  return Hex(seal);
 }
 
 bool SealHolds(std::string_view purpose, Bytes bytes, std::string_view seal) {

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "base/hex.h"
 
 namespace retort {
 namespace {
@@ -38,13 +39,7 @@ std::string Sha256Sum::Digest() {
   return {digest.begin(), digest.begin() + size};
 }
 
-std::string Sha256Sum::Hex() {
-  std::string out;
-  for (const char byte : Digest()) {
-    for (const int shift : {4, 0}) out += "0123456789abcdef"[byte >> shift & 15];
-  }
-  return out;
-}
+std::string Sha256Sum::Hex() { return HexText(Digest()); }
 
 std::string Sha256(Bytes bytes) {
   Sha256Sum sum;

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file_calls.h"
+#include "base/hex.h"
 #include "base/open_file.h"
 
 namespace retort {
@@ -32,9 +33,7 @@ std::string RandomDigits(const Path& target) {
   while (::getrandom(&bits, sizeof bits, 0) != static_cast<ssize_t>(sizeof bits)) {
     if (errno != EINTR) throw Failure(target.string(), ": no random numbers: ", ErrnoText());
   }
-  std::string out;
-  for (size_t i = 0; i < kDigits; ++i, bits >>= 4) out += "0123456789abcdef"[bits & 15];
-  return out;
+  return HexText(bits, kDigits);
 }
 
 // Whether the name is one that this file gives, for a target whose names begin with `start`; an
@@ -45,7 +44,7 @@ bool IsTemporary(std::string_view name, std::string_view start) {
   if (name.size() < start.size() + kDigits + (start.empty() ? 2 : 0)) return false;
   const std::string_view digits = name.substr(name.size() - kDigits);
   name.remove_suffix(kDigits);
-  return digits.find_first_not_of("0123456789abcdef") == std::string_view::npos &&
+  return digits.find_first_not_of(kHexDigits) == std::string_view::npos &&
          (start.empty() ? name.ends_with(".") : name == start);
 }
 

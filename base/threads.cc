@@ -39,6 +39,8 @@ int AvailableProcessors() {
       1, std::min<int>(mask, static_cast<int>(std::ceil(std::min(1e6, CgroupProcessors())))));
 }
 
+int ThreadsFor(int wanted) { return wanted > 0 ? wanted : AvailableProcessors(); }
+
 // Note [Rounds]. A parallel call of For() is a round. Each worker gets a share of consecutive
 // pieces, so that it reads memory sequentially. A worker that has finished its share takes pieces
 // from the end of the others' shares. The calling thread works too; when no pieces are left it

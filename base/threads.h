@@ -12,6 +12,8 @@ namespace retort {
 // The number of processors that this process may use, by its affinity mask and the cgroup's quota;
 // at least 1.
 int AvailableProcessors();
+// So many threads, or one for each of these processors where none are asked for (0).
+int ThreadsFor(int wanted);
 
 // The largest number of threads that a user may ask for.
 inline constexpr int kMostThreads = 1024;

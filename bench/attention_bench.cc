@@ -15,9 +15,9 @@ namespace retort {
 namespace {
 
 // The tensors of one row.
-class Row {
+class AttentionRow {
  public:
-  Row(Backend& backend, const AttentionSpec& c, int64_t tokens)
+  AttentionRow(Backend& backend, const AttentionSpec& c, int64_t tokens)
       : backend_(backend),
         shape_{static_cast<int>(c.heads), static_cast<int>(c.kv_heads),
                static_cast<int>(c.head_dim), static_cast<float>(c.scale)} {
@@ -59,7 +59,7 @@ void BenchAttention(const AttentionBench& options,
   const int64_t first = options.tokens > 0 ? options.tokens : 512;
   const int64_t last = options.tokens > 0 ? options.tokens : 16384;
   for (int64_t tokens = first; tokens <= last; tokens *= 2) {
-    Row row(*backend, options.attention, tokens);
+    AttentionRow row(*backend, options.attention, tokens);
     backend->memory().ResetPeak();
     const int64_t held = backend->memory().live_bytes();
     const double forward = MedianSeconds([&] { row.Forward(); }, options.repeat);

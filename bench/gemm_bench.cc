@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "bench/random_model.h"
 #include "bench/timing.h"
-#include "model/load.h"
 
 namespace retort {
 namespace {

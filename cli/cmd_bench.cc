@@ -12,7 +12,7 @@
 #include "cli/flags.h"
 #include "cli/progress.h"
 #include "export/init_model.h"
-#include "model/load.h"
+#include "model/model_files.h"
 
 namespace retort {
 namespace {

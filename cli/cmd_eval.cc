@@ -79,6 +79,14 @@ struct ScoredRows {
     Note(Cat("note     answers are held to ", where));
     return CompileGrammar(*source, where, std::make_shared<const Vocabulary>(*opened.tokenizer));
   }
+  QuestionOptions Questions() const {
+    QuestionOptions options;
+    options.max_tokens = max_tokens;
+    options.over_length = ParseOverLength(flags.over_length);
+    options.cache_type = CacheType(flags.compute.kv, opened.compute);
+    options.grammar = GrammarOrNull();
+    return options;
+  }
   const ChatTemplate* chat_or_null() const { return chat ? &*chat : nullptr; }
   std::vector<Answer> Answers() const {
     std::vector<Answer> answers = ReadAnswers(rows, *opened.tokenizer, chat_or_null());
@@ -162,11 +170,7 @@ void NoteDropped(int64_t dropped, int64_t max_tokens) {
 }
 
 Score ExactScore(const ScoredRows& e) {
-  ExactOptions options;
-  options.max_tokens = e.max_tokens;
-  options.over_length = ParseOverLength(e.flags.over_length);
-  options.cache_type = CacheType(e.flags.compute.kv, e.opened.compute);
-  options.grammar = e.GrammarOrNull();
+  const QuestionOptions options = e.Questions();
   const std::vector<Answer> answers = e.Answers();
   RateProgress progress("eval", static_cast<int64_t>(answers.size()), "rows");
   const ExactResult result =
@@ -192,11 +196,7 @@ std::string CountsText(const std::string& name, const FieldCounts& c) {
 }
 
 Score FieldsScore(const ScoredRows& e) {
-  FieldsOptions options;
-  options.max_tokens = e.max_tokens;
-  options.over_length = ParseOverLength(e.flags.over_length);
-  options.cache_type = CacheType(e.flags.compute.kv, e.opened.compute);
-  options.grammar = e.GrammarOrNull();
+  const QuestionOptions options = e.Questions();
   const std::vector<Answer> answers = e.Answers();
   RateProgress progress("eval", static_cast<int64_t>(answers.size()), "rows");
   const FieldsResult result =
@@ -377,6 +377,45 @@ void Run(const EvalFlags& flags) {
   for (const std::string& line : score.lines) PrintLine(line);
 }
 
+void AddMetric(CLI::App& command, EvalFlags& flags) {
+  command
+      .add_option(
+          "--metric", flags.metric,
+          "loss: mean over the tokens that carry loss; kl: of their distributions to those of "
+          "--reference; exact: greedy generation equals the answer; "
+          "choice: the likeliest label is the answer; fields: F1 of the fields of answers that are "
+          "JSON objects; calibration: the expected calibration error of the probabilities of "
+          "choices that a schema leaves")
+      ->check(CLI::IsMember({"loss", "kl", "exact", "choice", "fields", "calibration"}));
+  command.add_flag("--calibrate", flags.calibrate,
+                   "of --metric calibration: keep the fitted temperature beside the model");
+  command.add_option("--reference", flags.reference,
+                     "of --metric kl: the model to compare with, such as that a file was made of");
+  command.add_option("--choices", flags.choices,
+                     "JSON list of labels (default: those in the data)");
+  command.add_option("--out-of-scope", flags.out_of_scope,
+                     "the label of rows that belong to none of the others, which are then counted "
+                     "by themselves");
+}
+
+void AddRows(CLI::App& command, EvalFlags& flags) {
+  command.add_option("--format", flags.format,
+                     "auto, messages, prompt_completion, alpaca, text or tokens");
+  command.add_option("--template", flags.chat_template,
+                     "chat template of message rows; auto: the adapter's or model's own");
+  command
+      .add_option("--max-tokens", flags.max_tokens,
+                  "longest row in tokens, at most the model's positions")
+      ->check(CLI::Range(int64_t{2}, kMostCount));
+  command.add_option(
+      "--over-length", flags.over_length,
+      "what to do with longer rows: error, drop and, for the loss, truncate or split");
+  command.add_option("--loss-on", flags.loss_on, "for the loss: completion, all or last")
+      ->check(CLI::IsMember({"completion", "all", "last"}));
+  command.add_option("--rows", flags.rows, "only the first N rows; 0: all")
+      ->check(CLI::Range(int64_t{0}, kMostCount));
+}
+
 }  // namespace
 
 void AddEval(CLI::App& app) {
@@ -391,39 +430,8 @@ void AddEval(CLI::App& app) {
       ->required()
       ->allow_extra_args(false);
   flags->adapter.Add(*command);
-  command
-      ->add_option(
-          "--metric", flags->metric,
-          "loss: mean over the tokens that carry loss; kl: of their distributions to those of "
-          "--reference; exact: greedy generation equals the answer; "
-          "choice: the likeliest label is the answer; fields: F1 of the fields of answers that are "
-          "JSON objects; calibration: the expected calibration error of the probabilities of "
-          "choices that a schema leaves")
-      ->check(CLI::IsMember({"loss", "kl", "exact", "choice", "fields", "calibration"}));
-  command->add_flag("--calibrate", flags->calibrate,
-                    "of --metric calibration: keep the fitted temperature beside the model");
-  command->add_option("--reference", flags->reference,
-                      "of --metric kl: the model to compare with, such as that a file was made of");
-  command->add_option("--choices", flags->choices,
-                      "JSON list of labels (default: those in the data)");
-  command->add_option("--out-of-scope", flags->out_of_scope,
-                      "the label of rows that belong to none of the others, which are then counted "
-                      "by themselves");
-  command->add_option("--format", flags->format,
-                      "auto, messages, prompt_completion, alpaca, text or tokens");
-  command->add_option("--template", flags->chat_template,
-                      "chat template of message rows; auto: the adapter's or model's own");
-  command
-      ->add_option("--max-tokens", flags->max_tokens,
-                   "longest row in tokens, at most the model's positions")
-      ->check(CLI::Range(int64_t{2}, kMostCount));
-  command->add_option(
-      "--over-length", flags->over_length,
-      "what to do with longer rows: error, drop and, for the loss, truncate or split");
-  command->add_option("--loss-on", flags->loss_on, "for the loss: completion, all or last")
-      ->check(CLI::IsMember({"completion", "all", "last"}));
-  command->add_option("--rows", flags->rows, "only the first N rows; 0: all")
-      ->check(CLI::Range(int64_t{0}, kMostCount));
+  AddMetric(*command, *flags);
+  AddRows(*command, *flags);
   const CLI::Option* batch =
       command->add_option("--batch-tokens", flags->batch_tokens, "tokens computed at once")
           ->check(CLI::Range(int64_t{1}, kMostCount));

@@ -15,10 +15,10 @@
 #include "cli/file_stamps.h"
 #include "cli/flags.h"
 #include "cli/grammar_flags.h"
+#include "cli/listen_flags.h"
 #include "cli/served_adapters.h"
 #include "model/store/base_record.h"
 #include "model/store/run_folder.h"
-#include "runner/server/api_keys.h"
 #include "runner/server/server.h"
 
 namespace retort {
@@ -27,34 +27,20 @@ namespace {
 constexpr int64_t kMostParallel = 4096, kMostWaiting = 1 << 20;
 
 struct ServeFlags {
-  std::string model, name, chat_template = "auto", api_key, keys, listen, certificate, tls_key;
+  std::string model, name, chat_template = "auto";
   ServedAdapterFlags adapter;
   ServerOptions server;
+  ListenFlags listen;
   GrammarFlags grammar;
   DraftFlags draft;
   DriftFlags drift;
   ComputeFlags compute;
 };
 
-Path SocketFile(std::string_view listen) {
-  constexpr std::string_view kScheme = "unix:";
-  if (!StartsWith(listen, kScheme))
-    throw InputError("--listen '", listen,
-                     "' must be unix:FILE; --host and --port name an address");
-  return Path(listen.substr(kScheme.size()));
-}
-
 // The last part of the path: "router-q8.gguf" is "router-q8".
 std::string NameFrom(const Path& path) {
   const Path plain = path.has_filename() ? path : path.parent_path();
   return plain.extension() == ".gguf" ? plain.stem().string() : plain.filename().string();
-}
-
-std::vector<ApiKey> KeysOf(const ServeFlags& flags) {
-  std::vector<ApiKey> keys;
-  if (!flags.keys.empty()) keys = ReadApiKeys(flags.keys);
-  if (!flags.api_key.empty()) keys.push_back({flags.api_key, "api-key"});
-  return keys;
 }
 
 // A model as its files are, and what it is served with.
@@ -156,6 +142,8 @@ void Serve(const ServeFlags& flags) {
   // The server handles it later; a file that is renewed meanwhile is no reason to end.
   std::signal(SIGHUP, SIG_IGN);
   ServerOptions options = flags.server;
+  options.http = flags.listen.Http();
+  options.keys = flags.listen.Keys();
   options.reload = ReloadFor(flags, StampOf(flags, {}));
   auto first = std::make_shared<const OpenedToServe>(flags);
   options.engine = first->engine;
@@ -168,7 +156,6 @@ void Serve(const ServeFlags& flags) {
   };
   options.json_space = flags.grammar.Space();
   options.version = RETORT_VERSION;
-  options.keys = KeysOf(flags);
   options.drift = flags.drift.Read();
 
   Server server(first->served, options, first);
@@ -180,82 +167,58 @@ void Serve(const ServeFlags& flags) {
   std::_Exit(0);
 }
 
+void AddLog(CLI::App& command, RequestLogOptions& log) {
+  command.add_option("--log,--log-requests", log.file,
+                     "a file to which a line of JSON is added for each request");
+  command.add_option("--log-share", log.share, "share of the answered requests that are logged")
+      ->check(CLI::Range(0.0, 1.0));
+  command.add_flag("--log-text", log.text, "log prompts and answers too, redacted");
+}
+
+void AddEngine(CLI::App& command, ServerOptions& server) {
+  command.add_option("--parallel", server.engine.parallel, "requests that run at once")
+      ->check(CLI::Range(int64_t{1}, kMostParallel));
+  command.add_option("--queue,--max-waiting", server.queue, "requests that may wait beside them")
+      ->check(CLI::Range(int64_t{0}, kMostWaiting));
+  command
+      .add_option("--context", server.engine.context,
+                  "maximum tokens of a request, its answer included; 0: the model's maximum")
+      ->check(CLI::Range(int64_t{0}, kMostCount));
+  server.engine.kept_tokens = -1;
+  command
+      .add_option("--keep-prefixes", server.engine.kept_tokens,
+                  "tokens of earlier prompts kept for later ones that begin alike; -1: as many as "
+                  "the cache has room for")
+      ->check(CLI::Range(int64_t{-1}, kMostCount));
+}
+
 }  // namespace
 
 void AddServe(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("serve", "Serve a model over HTTP: the APIs of OpenAI, Anthropic, Ollama");
   auto flags = std::make_shared<ServeFlags>();
-  ServerOptions& s = flags->server;
   command
       ->add_option("model", flags->model,
                    "Hugging Face folder, GGUF file, or folder of a run or adapter")
       ->required();
   flags->adapter.Add(*command);
-  command->add_flag("--allow-reload", s.reload.for_clients,
+  command->add_flag("--allow-reload", flags->server.reload.for_clients,
                     "let clients have the model's files read again, as SIGHUP does");
   flags->grammar.Add(*command);
   flags->draft.Add(*command);
   flags->drift.Add(*command);
-  CLI::Option* host = command->add_option("--host", s.http.host, "address to listen on");
-  CLI::Option* port = command->add_option("--port", s.http.port, "port; 0: a free one");
-  port->check(CLI::Range(0, 65535));
-  CLI::Option* certificate = command->add_option(
-      "--tls-cert", flags->certificate,
-      "a PEM file with the certificate of TLS, and with those that lead to a known authority");
-  CLI::Option* tls_key =
-      command->add_option("--tls-key", flags->tls_key, "a PEM file with the certificate's key");
-  certificate->needs(tls_key);
-  tls_key->needs(certificate);
-  command->add_option("--listen", flags->listen,
-                      "unix:FILE, a socket to listen on, instead of the port or beside it");
-  command
-      ->add_option("--allow-host", s.http.allowed_hosts,
-                   "a further host name by which clients may call the server")
-      ->allow_extra_args(false);
-  CLI::Option* key = command->add_option("--api-key", flags->api_key,
-                                         "what clients must send as Authorization: Bearer KEY");
-  key->envname("RETORT_API_KEY");
-  command->add_option("--keys", flags->keys,
-                      "a JSON list of keys with names and limits, one for each client");
-  command->add_option("--log,--log-requests", s.log.file,
-                      "a file to which a line of JSON is added for each request");
-  command->add_option("--log-share", s.log.share, "share of the answered requests that are logged")
-      ->check(CLI::Range(0.0, 1.0));
-  command->add_flag("--log-text", s.log.text, "log prompts and answers too, redacted");
-  command->add_flag("!--no-page", s.page, "no chat page at /");
+  flags->listen.Add(*command);
+  AddLog(*command, flags->server.log);
+  command->add_flag("!--no-page", flags->server.page, "no chat page at /");
   command->add_option("--name", flags->name,
                       "what the API calls the model; the file's name unless given");
   command->add_option("--template", flags->chat_template,
                       "chat template; auto: the adapter's or model's own");
-  command->add_option("--parallel", s.engine.parallel, "requests that run at once")
-      ->check(CLI::Range(int64_t{1}, kMostParallel));
-  command->add_option("--queue,--max-waiting", s.queue, "requests that may wait beside them")
-      ->check(CLI::Range(int64_t{0}, kMostWaiting));
-  command
-      ->add_option("--context", s.engine.context,
-                   "maximum tokens of a request, its answer included; 0: the model's maximum")
-      ->check(CLI::Range(int64_t{0}, kMostCount));
-  s.engine.kept_tokens = -1;
-  command
-      ->add_option("--keep-prefixes", s.engine.kept_tokens,
-                   "tokens of earlier prompts kept for later ones that begin alike; -1: as many as "
-                   "the cache has room for")
-      ->check(CLI::Range(int64_t{-1}, kMostCount));
+  AddEngine(*command, flags->server);
   flags->compute.Add(*command, true);
-  command->callback([flags, key, host, port] {
-    // An empty key would let everybody in, which is hardly what was meant.
-    if (key->count() > 0 && flags->api_key.empty())
-      throw InputError("--api-key is empty; leave it out to serve without a key");
-    if (!flags->listen.empty()) {
-      flags->server.http.file = SocketFile(flags->listen);
-      flags->server.http.on_port = host->count() + port->count() > 0;
-    }
-    if (!flags->certificate.empty() && !flags->server.http.on_port)
-      throw InputError("--tls-cert is of a port, and --listen alone has none; give a --port too");
+  command->callback([flags] {
     flags->adapter.Sort();
-    flags->server.http.certificate = flags->certificate;
-    flags->server.http.key = flags->tls_key;
     Serve(*flags);
   });
 }

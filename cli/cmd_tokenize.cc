@@ -70,7 +70,7 @@ void Run(const TokenizeFlags& flags) {
   if (!flags.messages.empty()) return RunMessages(flags, *tokenizer);
   const std::string text = flags.file.empty() ? flags.text : ReadText(flags.file);
   std::vector<int32_t> ids;
-  if (!flags.no_bos && tokenizer->spec().add_bos) ids.push_back(tokenizer->spec().bos);
+  if (!flags.no_bos && tokenizer->puts_bos()) ids.push_back(tokenizer->spec().bos);
   const auto rest = tokenizer->Encode({Segment{text, flags.special}}, /*continuation=*/false);
   ids.insert(ids.end(), rest.begin(), rest.end());
   PrintIds(*tokenizer, ids, flags.json);

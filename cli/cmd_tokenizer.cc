@@ -11,13 +11,13 @@
 namespace retort {
 namespace {
 
-struct TrainFlags {
+struct TokenizerFlags {
   std::vector<std::string> data, symbols;
   std::string kind = "sentencepiece", model = "bpe", out;
   int vocab = 512, digits = 1;
 };
 
-void Train(const TrainFlags& flags) {
+void Train(const TokenizerFlags& flags) {
   if (flags.kind != "sentencepiece") {
     throw InputError("--kind '", flags.kind, "' is not known; use sentencepiece");
   }
@@ -45,7 +45,7 @@ void AddTokenizer(CLI::App& app) {
   CLI::App* group = app.add_subcommand("tokenizer", "Make tokenizers");
   group->require_subcommand(1);
   CLI::App* command = group->add_subcommand("train", "Train a vocabulary on text files");
-  auto flags = std::make_shared<TrainFlags>();
+  auto flags = std::make_shared<TokenizerFlags>();
   command->add_option("--data", flags->data, "text files")->required();
   command->add_option("--vocab", flags->vocab, "pieces, including bytes and special tokens")
       ->check(CLI::Range(260, 1 << 20));

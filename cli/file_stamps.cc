@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/strings.h"
 
 namespace retort {
@@ -26,7 +27,7 @@ std::string BeforePart(const std::string& name) {
   const size_t begin = name.size() - kForm.size();
   for (size_t i = 0; i < kForm.size(); ++i) {
     const char c = name[begin + i];
-    if (kForm[i] == '#' ? c < '0' || c > '9' : c != kForm[i]) return "";
+    if (kForm[i] == '#' ? !IsDigit(c) : c != kForm[i]) return "";
   }
   return name.substr(0, begin);
 }

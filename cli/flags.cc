@@ -13,6 +13,7 @@
 #include "base/threads.h"
 #include "cli/progress.h"
 #include "data/model_tokenizer.h"
+#include "model/load.h"
 #include "model/store/answer_schema.h"
 #include "model/store/base_check.h"
 #include "model/store/base_record.h"

@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "grammar/source.h"
 #include "model/adapter_sum.h"
-#include "model/load.h"
+#include "model/model_files.h"
 #include "tokenizer/tokenizer.h"
 
 namespace CLI {  // NOLINT: the library's own

@@ -7,6 +7,7 @@
 
 #include "eval/agreement.h"
 #include "eval/input_squares.h"
+#include "model/stored_tensors.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {

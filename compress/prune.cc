@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "eval/loss.h"
 #include "formats/safetensors.h"
+#include "model/load.h"
 #include "model/spec/families.h"
 #include "model/store/answer_schema.h"
 #include "model/store/base_record.h"

@@ -8,7 +8,7 @@
 
 #include "base/json.h"
 #include "compress/importance.h"
-#include "model/load.h"
+#include "model/model_files.h"
 
 namespace retort {
 

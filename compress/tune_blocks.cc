@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "eval/loss.h"
+#include "model/stored_tensors.h"
 #include "tensor/quant/feedback.h"
 
 namespace retort {

@@ -8,7 +8,7 @@
 #include <functional>
 
 #include "data/examples.h"
-#include "model/load.h"
+#include "model/model_files.h"
 #include "tensor/quant/feedback.h"
 
 namespace retort {

@@ -143,7 +143,7 @@ ExampleSet MakeExamples(const Rows& rows, const Tokenizer& tokenizer, const Chat
                         const ExampleOptions& options, const ExampleWork& work) {
   if (options.max_tokens < 2) throw InputError("data.max_tokens must be at least 2");
   const Destination destination(rows, work);
-  const int threads = work.threads > 0 ? work.threads : AvailableProcessors();
+  const int threads = ThreadsFor(work.threads);
   ThreadPool pool(static_cast<int>(std::clamp<int64_t>(rows.size() / kRowsAThread, 1, threads)));
   std::string key;
   if (destination.MayBeCached()) {

@@ -2,7 +2,7 @@
 // The tokenizer of an opened model.
 #pragma once
 
-#include "model/load.h"
+#include "model/model_files.h"
 #include "tokenizer/load_tokenizer.h"
 
 namespace retort {

@@ -8,14 +8,9 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "base/rounding.h"
 
 namespace retort {
-namespace {
-
-int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-}  // namespace
-
 std::vector<RowGroup> GroupsOf(const MicroBatch& micro) {
   std::vector<RowGroup> groups;
   for (size_t r = 0; r < micro.rows.size(); ++r) {

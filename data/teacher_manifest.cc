@@ -6,6 +6,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "data/teacher_files.h"
 
@@ -28,7 +29,7 @@ int64_t Bounded(const Json& object, const char* name, int64_t least, int64_t mos
 
 std::string Checksum(const Json& object, const char* name, const std::string& where) {
   std::string text = GetString(object, name, where);
-  if (text.size() != 64 || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
+  if (text.size() != 64 || text.find_first_not_of(kHexDigits) != std::string::npos) {
     throw InputError(where, ": '", name, "' must be 64 hexadecimal digits");
   }
   return text;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/answers.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 
 namespace retort {
@@ -89,29 +87,10 @@ bool AnswerFits(const Answer& answer, int64_t answer_tokens, int64_t max_tokens,
                    max_tokens, "; raise --max-tokens or use --over-length drop");
 }
 
-EngineOptions AnswerEngine(const Architecture& config, int64_t max_tokens, DType cache_type) {
-  EngineOptions options;
-  options.context = std::min(max_tokens, config.max_positions);
-  options.cache_type = cache_type;
-  return options;
-}
-
 SamplingOptions GreedyAnswers(const ChatTemplate* chat, const Tokenizer& tokenizer) {
   SamplingOptions sampling;
   if (chat) sampling.stop_ids.push_back(chat->CheckMarks(tokenizer, "the chat template"));
   return sampling;
-}
-
-AnswerConstraints::AnswerConstraints(std::shared_ptr<const Grammar> grammar,
-                                     const ChatTemplate* chat, const Tokenizer& tokenizer)
-    : grammar_(std::move(grammar)) {
-  if (grammar_ && chat) answers_.emplace(*chat, tokenizer);
-}
-
-AnswerConstraint AnswerConstraints::For(const std::vector<int32_t>& prompt) const {
-  AnswerConstraint out{grammar_};
-  if (answers_) answers_->LetThink(out, answers_->BeginsInThought(prompt, ""));
-  return out;
 }
 
 }  // namespace retort

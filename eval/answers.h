@@ -2,14 +2,11 @@
 // Rows with an expected answer: the model's prompt and the expected text.
 #pragma once
 
-#include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/examples.h"
-#include "runner/engine/engine.h"
-#include "runner/service/chat_answer.h"
+#include "runner/engine/sampling/options.h"
 
 namespace retort {
 
@@ -42,22 +39,7 @@ std::vector<int32_t> EncodeAnswer(const Answer& like, const std::string& text,
 bool AnswerFits(const Answer& answer, int64_t answer_tokens, int64_t max_tokens,
                 OverLength over_length);
 
-// An engine's options for prompts and answers of at most max_tokens tokens together.
-EngineOptions AnswerEngine(const Architecture& config, int64_t max_tokens, DType cache_type);
 // Greedy, and with a template up to the end of the turn.
 SamplingOptions GreedyAnswers(const ChatTemplate* chat, const Tokenizer& tokenizer);
-
-// Holds answers to a grammar, or to nothing if that is null; chat may be null.
-class AnswerConstraints {
- public:
-  AnswerConstraints(std::shared_ptr<const Grammar> grammar, const ChatTemplate* chat,
-                    const Tokenizer& tokenizer);
-  // Of one answer: a thought that the prompt has opened is free.
-  AnswerConstraint For(const std::vector<int32_t>& prompt) const;
-
- private:
-  std::shared_ptr<const Grammar> grammar_;
-  std::optional<ChatAnswers> answers_;
-};
 
 }  // namespace retort

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "eval/exact.h"
 
-#include <algorithm>
-
-#include "runner/engine/engine.h"
+#include "base/strings.h"
 
 namespace retort {
 namespace {
@@ -19,62 +17,33 @@ bool MayMatch(std::string_view said, std::string_view wanted) {
   return StartsWith(said, wanted) && Strip(said.substr(wanted.size())).empty();
 }
 
-struct Comparison {
-  std::string wanted, said;
-  bool over = false;
-};
-
 }  // namespace
 
 ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
                           const ChatTemplate* chat, const std::vector<Answer>& answers,
-                          const ExactOptions& options,
+                          const QuestionOptions& options,
                           const std::function<void(int64_t)>& on_progress) {
   ExactResult result;
-  EngineOptions engine_options = AnswerEngine(model.config, options.max_tokens, options.cache_type);
-  engine_options.parallel = options.parallel;
-  Engine engine(model, adapter, tokenizer, engine_options);
-  SamplingOptions sampling = GreedyAnswers(chat, tokenizer);
-  const AnswerConstraints constraints(options.grammar, chat, tokenizer);
-
-  std::vector<std::unique_ptr<Comparison>> comparisons;
-  int64_t done = 0;
-  std::exception_ptr error;
+  std::vector<std::string> said(answers.size());
+  Questions questions(model, adapter, tokenizer, chat, options);
   for (size_t i = 0; i < answers.size(); ++i) {
-    const Answer& answer = answers[i];
-    const auto tokens =
-        static_cast<int64_t>(EncodeAnswer(answer, answer.text, tokenizer, chat, true).size());
-    if (!AnswerFits(answer, tokens, engine.context(), options.over_length)) {
-      ++result.dropped;
-      continue;
-    }
+    if (!questions.ExpectedTokens(answers[i])) continue;
     result.kept.push_back(i);
-    Comparison& c = *comparisons.emplace_back(std::make_unique<Comparison>());
-    c.wanted = std::string(Strip(answer.text));
-    sampling.max_tokens = static_cast<int64_t>(c.wanted.size()) + kSpareTokens;
-    engine.Submit({answer.prompt,
-                   sampling,
-                   [&c, &done, &error](const GenerationEvent& event) {
-                     if (event.error) error = event.error;
-                     c.said += event.text;
-                     c.over = event.finish != FinishReason::kNone || !MayMatch(c.said, c.wanted);
-                     done += c.over;
-                     return !c.over;
-                   },
-                   {},
-                   {},
-                   constraints.For(answer.prompt)});
+    const std::string_view wanted = Strip(answers[i].text);
+    questions.Ask(answers[i], std::ssize(wanted) + kSpareTokens,
+                  [wanted, &text = said[i]](const GenerationEvent& event) {
+                    text += event.text;
+                    return MayMatch(text, wanted);
+                  });
   }
-  while (engine.Step()) {
-    if (error) std::rethrow_exception(error);
-    if (on_progress) on_progress(result.dropped + done);
-  }
-  for (const auto& c : comparisons) {
-    result.matched.push_back(Strip(c->said) == c->wanted);
+  questions.Run(on_progress);
+  for (const size_t i : result.kept) {
+    result.matched.push_back(Strip(said[i]) == Strip(answers[i].text));
     result.matches += result.matched.back();
   }
-  result.rows = static_cast<int64_t>(comparisons.size());
-  result.tokens = engine.counts().generated_tokens;
+  result.rows = std::ssize(result.kept);
+  result.dropped = questions.dropped();
+  result.tokens = questions.tokens();
   return result;
 }
 

@@ -5,18 +5,9 @@
 
 #include <functional>
 
-#include "eval/answers.h"
-#include "runner/engine/request.h"
+#include "eval/questions.h"
 
 namespace retort {
-
-struct ExactOptions {
-  int64_t max_tokens = 1024;  // of prompt and answer
-  OverLength over_length = OverLength::kError;
-  DType cache_type = DType::kF32;
-  int64_t parallel = 16;
-  std::shared_ptr<const Grammar> grammar;  // what the answers are held to; null: nothing
-};
 
 struct ExactResult {
   int64_t matches = 0, rows = 0, dropped = 0;
@@ -32,7 +23,7 @@ struct ExactResult {
 // done. adapter and chat may be null.
 ExactResult EvaluateExact(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
                           const ChatTemplate* chat, const std::vector<Answer>& answers,
-                          const ExactOptions& options,
+                          const QuestionOptions& options,
                           const std::function<void(int64_t done)>& on_progress = {});
 
 }  // namespace retort

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "runner/engine/engine.h"
 
 namespace retort {
 namespace {
@@ -53,49 +52,26 @@ void FieldsResult::Add(std::string_view wanted, std::string_view said, const std
 
 FieldsResult EvaluateFields(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
                             const ChatTemplate* chat, const std::vector<Answer>& answers,
-                            const FieldsOptions& options,
+                            const QuestionOptions& options,
                             const std::function<void(int64_t)>& on_progress) {
-  EngineOptions engine_options = AnswerEngine(model.config, options.max_tokens, options.cache_type);
-  engine_options.parallel = options.parallel;
-  Engine engine(model, adapter, tokenizer, engine_options);
-  SamplingOptions sampling = GreedyAnswers(chat, tokenizer);
-  const AnswerConstraints constraints(options.grammar, chat, tokenizer);
-
-  FieldsResult result;
   std::vector<std::optional<std::string>> said(answers.size());
-  int64_t done = 0;
-  std::exception_ptr error;
+  Questions questions(model, adapter, tokenizer, chat, options);
   for (size_t i = 0; i < answers.size(); ++i) {
-    const Answer& answer = answers[i];
-    const auto tokens =
-        static_cast<int64_t>(EncodeAnswer(answer, answer.text, tokenizer, chat, true).size());
-    if (!AnswerFits(answer, tokens, engine.context(), options.over_length)) {
-      ++result.dropped;
-      continue;
-    }
-    said[i].emplace();
-    sampling.max_tokens =
-        std::min(2 * tokens + kMoreTokens, engine.context() - std::ssize(answer.prompt));
-    engine.Submit({answer.prompt,
-                   sampling,
-                   [&text = *said[i], &done, &error](const GenerationEvent& event) {
-                     if (event.error) error = event.error;
-                     text += event.text;
-                     done += event.finish != FinishReason::kNone;
-                     return true;
-                   },
-                   {},
-                   {},
-                   constraints.For(answer.prompt)});
+    const std::optional<int64_t> tokens = questions.ExpectedTokens(answers[i]);
+    if (!tokens) continue;
+    questions.Ask(answers[i], std::min(2 * *tokens + kMoreTokens, questions.RoomBehind(answers[i])),
+                  [&text = said[i].emplace()](const GenerationEvent& event) {
+                    text += event.text;
+                    return true;
+                  });
   }
-  while (engine.Step()) {
-    if (error) std::rethrow_exception(error);
-    if (on_progress) on_progress(result.dropped + done);
-  }
+  questions.Run(on_progress);
+  FieldsResult result;
   for (size_t i = 0; i < answers.size(); ++i) {
     if (said[i]) result.Add(answers[i].text, *said[i], answers[i].where);
   }
-  result.tokens = engine.counts().generated_tokens;
+  result.dropped = questions.dropped();
+  result.tokens = questions.tokens();
   return result;
 }
 

@@ -15,8 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "eval/answers.h"
-#include "runner/engine/request.h"
+#include "eval/questions.h"
 
 namespace retort {
 
@@ -48,19 +47,11 @@ struct FieldsResult {
   void Add(std::string_view wanted, std::string_view said, const std::string& where);
 };
 
-struct FieldsOptions {
-  int64_t max_tokens = 1024;  // of prompt and answer
-  OverLength over_length = OverLength::kError;
-  DType cache_type = DType::kF32;
-  int64_t parallel = 16;
-  std::shared_ptr<const Grammar> grammar;  // what the answers are held to; null: nothing
-};
-
 // Decodes each answer greedily, up to twice the expected one's length and 32 tokens more. Calls
 // `on_progress` with the number of rows done. adapter and chat may be null.
 FieldsResult EvaluateFields(const Model& model, const Adapter* adapter, const Tokenizer& tokenizer,
                             const ChatTemplate* chat, const std::vector<Answer>& answers,
-                            const FieldsOptions& options,
+                            const QuestionOptions& options,
                             const std::function<void(int64_t done)>& on_progress = {});
 
 }  // namespace retort

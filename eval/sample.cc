@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "runner/engine/engine.h"
+#include "eval/questions.h"
 
 namespace retort {
 
@@ -12,36 +12,25 @@ std::vector<std::string> AnswerPrompts(const Model& model, const Adapter* adapte
                                        const std::vector<Answer>& prompts,
                                        const SampleOptions& options,
                                        const std::function<void(int64_t)>& on_progress) {
-  Engine engine(model, adapter, tokenizer,
-                AnswerEngine(model.config, options.max_tokens, options.cache_type));
-  SamplingOptions sampling = GreedyAnswers(chat, tokenizer);
-  const AnswerConstraints constraints(options.grammar, chat, tokenizer);
   std::vector<std::string> said(prompts.size());
-  std::exception_ptr error;
-  int64_t done = 0;
+  Questions questions(model, adapter, tokenizer, chat,
+                      {.max_tokens = options.max_tokens,
+                       .cache_type = options.cache_type,
+                       .parallel = EngineOptions().parallel,
+                       .grammar = options.grammar});
   for (size_t i = 0; i < prompts.size(); ++i) {
-    const int64_t room = engine.context() - std::ssize(prompts[i].prompt);
+    const int64_t room = questions.RoomBehind(prompts[i]);
     if (room < 1) {
-      ++done;
+      questions.LeaveOut();
       continue;
     }
-    sampling.max_tokens = std::min(room, options.max_new_tokens);
-    engine.Submit({prompts[i].prompt,
-                   sampling,
-                   [&said, &error, &done, i](const GenerationEvent& event) {
-                     if (event.error) error = event.error;
-                     said[i] += event.text;
-                     done += event.finish != FinishReason::kNone;
-                     return true;
-                   },
-                   {},
-                   {},
-                   constraints.For(prompts[i].prompt)});
+    questions.Ask(prompts[i], std::min(room, options.max_new_tokens),
+                  [&text = said[i]](const GenerationEvent& event) {
+                    text += event.text;
+                    return true;
+                  });
   }
-  while (engine.Step()) {
-    if (error) std::rethrow_exception(error);
-    if (on_progress) on_progress(done);
-  }
+  questions.Run(on_progress);
   return said;
 }
 

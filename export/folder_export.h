@@ -5,9 +5,8 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
-#include "export/verify.h"
+#include "export/exported_folder.h"
 #include "model/store/shard_writer.h"
 
 namespace retort {
@@ -18,20 +17,10 @@ struct FolderExportOptions {
   int64_t shard_bytes = ShardWriter::kShardBytes;
 };
 
-struct FolderExport {
-  WeightFormat type = WeightFormat::kF32;  // of the weights
-  int64_t bytes = 0;                       // of all files
-  std::vector<std::string> notes;  // what other readers of the tokenizer's files do otherwise
-  VerifyReport verdict;
-};
-
 // Writes the folder beside `out`, compares it with its source as ExportGguf does, and renames it.
 // Works tensor by tensor, in panels of rows. Throws Error{kInput} if the source is a folder of that
 // kind already, or for what a folder's files cannot say; Error{kFailure} if the comparison fails.
 FolderExport ExportFolder(const ModelFiles& source, const Path& out,
                           const FolderExportOptions& options);
-
-// Of all files in a folder that has no folders.
-int64_t BytesIn(const Path& folder);
 
 }  // namespace retort

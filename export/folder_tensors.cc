@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "model/stored_tensors.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {

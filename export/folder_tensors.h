@@ -8,7 +8,7 @@
 
 #include "base/threads.h"
 #include "formats/bitsandbytes.h"
-#include "model/load.h"
+#include "model/model_files.h"
 #include "model/store/shard_writer.h"
 
 namespace retort {

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "base/threads.h"
 #include "export/gguf_name.h"
 #include "formats/gguf.h"
 #include "model/spec/gguf_config.h"
@@ -209,8 +208,7 @@ GgufAdapterExport ExportGgufAdapter(const GgufAdapterOptions& options) {
   const ModelFiles files = OpenModel(base);
   GgufAdapterExport done;
   done.notes = CheckAdapterBase(options.adapter, files, options.threads);
-  const auto backend =
-      MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
+  const auto backend = MakeCpuBackend(options.threads, Compute::kF32);
   const auto adapter = Adapter::Load(options.adapter, files.layout, *backend, {&files});
   RefuseWhatGgufLacks(files, *adapter, where);
   if (AnswerSchemaOf({{options.adapter, 1}})) {

@@ -6,8 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include "model/load.h"
-
 namespace retort {
 
 // The format of an adapter's factors by its name. Throws Error{kInput} for what none can have.

@@ -16,6 +16,7 @@
 #include "model/store/answer_schema.h"
 #include "model/store/fingerprint.h"
 #include "model/store/sampling_keys.h"
+#include "model/stored_tensors.h"
 
 namespace retort {
 namespace {
@@ -168,7 +169,7 @@ GgufExportResult WriteGguf(const ModelFiles& source, const Path& target,
   const std::vector<RopeTensor> factors = RopeTensors(source.config.ropes.front());
   const StoredFormats formats(source, options);
   DeclareTensors(source, formats, writer, &result);
-  ThreadPool pool(options.threads > 0 ? options.threads : AvailableProcessors());
+  ThreadPool pool(ThreadsFor(options.threads));
   for (const auto& [name, values] : factors) writer.Write(name, std::as_bytes(std::span(values)));
   const auto memory = MakeHostMemory();
   for (const TensorSpec& spec : layout.tensors) {

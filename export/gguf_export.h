@@ -11,7 +11,7 @@
 #include "compress/tune_blocks.h"
 #include "export/gguf_mix.h"
 #include "export/importance.h"
-#include "model/load.h"
+#include "model/model_files.h"
 
 namespace retort {
 

@@ -2,6 +2,7 @@
 #include "export/gguf_mix.h"
 
 #include <algorithm>
+#include <span>
 
 #include "base/strings.h"
 #include "model/spec/architecture.h"
@@ -141,8 +142,6 @@ int64_t ExpertsOf(const Architecture& model) {
 }
 
 }  // namespace
-
-std::span<const GgufMix> GgufMixes() { return kMixes; }
 
 const GgufMix* FindMix(std::string_view name) {
   for (const auto& [alias, mix] : kAliases) {

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -49,7 +48,6 @@ struct GgufMix {
   // llama.cpp treats this architecture by itself: instead of `down` and `out`.
   MixRule falcon_down[2] = {}, falcon_out = {};
 };
-std::span<const GgufMix> GgufMixes();
 const GgufMix* FindMix(std::string_view name);  // null: none of that name
 
 // What a user may call a type: the formats that a GGUF may have, and the mixes.

@@ -8,21 +8,13 @@
 #include <cstdio>
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/strings.h"
 
 namespace retort {
 namespace {
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsLower(char c) { return c >= 'a' && c <= 'z'; }
-bool IsUpper(char c) { return c >= 'A' && c <= 'Z'; }
-bool IsLetter(char c) { return IsLower(c) || IsUpper(c); }
-char Lower(char c) { return IsUpper(c) ? static_cast<char>(c - 'A' + 'a') : c; }
-char Upper(char c) { return IsLower(c) ? static_cast<char>(c - 'a' + 'A') : c; }
-std::string Lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) { return Lower(c); });
-  return text;
-}
+char Upper(char c) { return IsLowerLetter(c) ? static_cast<char>(c - 'a' + 'A') : c; }
 
 // Reads a part from its beginning; each call takes what it names, if it is there.
 struct Scanner {
@@ -128,7 +120,7 @@ std::vector<Part> PartsOf(std::string_view folder, int64_t parameters) {
   }
   for (size_t i = 0; i < parts.size(); ++i) {
     Part& part = parts[i];
-    const std::string lower = Lower(part.text);
+    const std::string lower = LowerCase(part.text);
     if (IsVersion(lower)) {
       part.kind = Kind::kVersion;
     } else if (IsEncoding(lower)) {
@@ -139,7 +131,7 @@ std::vector<Part> PartsOf(std::string_view folder, int64_t parameters) {
       part.text = NormalSize(part.text);
       const bool far = IsFar(part.text, parameters);
       part.kind = far ? Kind::kTune : Kind::kSize;
-      if (far) part.text.back() = Lower(part.text.back());
+      if (far) part.text.back() = LowerLetter(part.text.back());
     } else if (i > 0 &&
                (lower == "chat" || lower == "instruct" || lower == "vision" || lower == "lora")) {
       part.kind = Kind::kTune;
@@ -189,8 +181,8 @@ std::string Joined(const std::vector<Part>& parts, const Wanted& wanted) {
 
 // "stories260k" as "Stories260K"; what has capitals, versions and numbers stay.
 std::string Title(const std::string& word) {
-  const bool lower = std::any_of(word.begin(), word.end(), IsLower) &&
-                     std::none_of(word.begin(), word.end(), IsUpper);
+  const bool lower = std::any_of(word.begin(), word.end(), IsLowerLetter) &&
+                     std::none_of(word.begin(), word.end(), IsUpperLetter);
   if (!lower || IsDigit(word.front()) || (word.front() == 'v' && IsVersion(word))) return word;
   std::string out = word;
   for (size_t i = 0; i < out.size(); ++i) {

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/merge.h"
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -103,6 +105,60 @@ void WriteFiles(Merger& merger, const Path& base, const Path& folder) {
   });
 }
 
+// The options with the base, and the form of it, that the adapter's record names where they name
+// none.
+MergeOptions Resolved(MergeOptions options, const BaseRecord& record) {
+  if (options.base.empty()) options.base = record.path;
+  if (options.base.empty())
+    throw InputError(options.adapter.string(), ": has no retort.json; name its --base");
+  for (const WeightedAdapter& one : options.others) {
+    const auto other = ReadBaseRecord(one.folder);
+    if (options.onto.empty() && other && (other->weights == "nf4") != (record.weights == "nf4"))
+      throw InputError(one.folder.string(), " and ", options.adapter.string(),
+                       " were trained on the base in different forms; say --onto original or nf4");
+  }
+  if (options.onto.empty()) options.onto = record.weights == "nf4" ? "nf4" : "original";
+  if (options.onto != "nf4" && options.onto != "original")
+    throw InputError("--onto '", options.onto, "' is not known; use original or nf4");
+  return options;
+}
+
+// The type of the merged weights.
+WeightFormat StoredAs(const MergeOptions& options, const ModelFiles& base) {
+  if (base.gguf || base.quantised()) return FolderFormat(base, options.type);
+  if (options.type != "auto")
+    throw InputError("--type ", options.type,
+                     " is for a base that is quantised; a folder keeps its own type");
+  return base.stored_format();
+}
+
+// That the adapters were trained on this base, and that the target may be made of them. Returns
+// what the user should know.
+std::vector<std::string> CheckBases(const MergeOptions& options, const ModelFiles& base) {
+  std::vector<Path> sources = {options.base};
+  std::vector<std::string> notes;
+  for (const WeightedAdapter& one : AllOf(options)) {
+    sources.push_back(one.folder);
+    std::ranges::move(CheckAdapterBase(one.folder, base, options.threads),
+                      std::back_inserter(notes));
+  }
+  CheckTarget(options.out, TargetKind::kFolder, sources);
+  return notes;
+}
+
+// Configuration and tokenizer, as the base has them but for what the merge changes.
+void WriteOtherFiles(const Merger& merger, WeightFormat format, const Path& folder,
+                     MergeReport& report) {
+  const std::string type = merger.IsMadeAnew() ? TorchType(format) : "";
+  std::ranges::move(WriteModelFiles(merger.files(), folder, type),
+                    std::back_inserter(report.notes));
+  if (!merger.Unties()) return;
+  SetInJson(folder / "config.json", [](Json& j) { j["tie_word_embeddings"] = false; });
+  report.notes.push_back(
+      "the adapter parts embedding and head, which were one in the base: the "
+      "model has a head of its own");
+}
+
 }  // namespace
 
 Json MergeJson(const MergeReport& r) {
@@ -114,41 +170,15 @@ Json MergeJson(const MergeReport& r) {
 }
 
 MergeReport Merge(const MergeOptions& given) {
-  MergeOptions options = given;
-  const auto recorded = ReadBaseRecord(options.adapter);
-  BaseRecord record = recorded.value_or(BaseRecord{"", "", "as-is", true, ""});
-  record.answers = AnswerSchemaOf(AllOf(options));
-  if (options.base.empty()) options.base = record.path;
-  if (options.base.empty())
-    throw InputError(options.adapter.string(), ": has no retort.json; name its --base");
-  for (const WeightedAdapter& one : options.others) {
-    const auto other = ReadBaseRecord(one.folder);
-    if (options.onto.empty() && other && (other->weights == "nf4") != (record.weights == "nf4"))
-      throw InputError(one.folder.string(), " and ", options.adapter.string(),
-                       " were trained on the base in different forms; say --onto original or nf4");
-  }
-  if (options.onto.empty()) options.onto = record.weights == "nf4" ? "nf4" : "original";
-  if (options.onto != "nf4" && options.onto != "original") {
-    throw InputError("--onto '", options.onto, "' is not known; use original or nf4");
-  }
+  BaseRecord record = ReadBaseRecord(given.adapter).value_or(BaseRecord{"", "", "as-is", true, ""});
+  record.answers = AnswerSchemaOf(AllOf(given));
+  const MergeOptions options = Resolved(given, record);
   ModelFiles files = OpenModel(options.base);
-  const bool anew = files.gguf || files.quantised();
-  if (!anew && options.type != "auto")
-    throw InputError("--type ", options.type,
-                     " is for a base that is quantised; a folder keeps its own type");
-  const WeightFormat format = anew ? FolderFormat(files, options.type) : files.stored_format();
-  std::vector<Path> sources = {options.base};
-  std::vector<std::string> notes;
-  for (const WeightedAdapter& one : AllOf(options)) {
-    sources.push_back(one.folder);
-    std::ranges::move(CheckAdapterBase(one.folder, files, options.threads),
-                      std::back_inserter(notes));
-  }
-  CheckTarget(options.out, TargetKind::kFolder, sources);
+  const WeightFormat format = StoredAs(options, files);
+  std::vector<std::string> notes = CheckBases(options, files);
   Examples examples;  // of the audit, whose faults are told before the merge
   if (!options.audit.empty()) examples = AuditExamples(options.audit, options.adapter, files);
-  const auto backend =
-      MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
+  const auto backend = MakeCpuBackend(options.threads, Compute::kF32);
   Merger merger(options, std::move(files), record, *backend);
   const TargetLock lock(options.out);
   AtomicFolder folder(options.out);
@@ -158,15 +188,7 @@ MergeReport Merge(const MergeOptions& given) {
     WriteFiles(merger, options.base, folder.path());
   }
   MergeReport report = Finished(options, format, merger, std::move(notes));
-  for (std::string& note :
-       WriteModelFiles(merger.files(), folder.path(), merger.IsMadeAnew() ? TorchType(format) : ""))
-    report.notes.push_back(std::move(note));
-  if (merger.Unties()) {
-    SetInJson(folder.path() / "config.json", [](Json& j) { j["tie_word_embeddings"] = false; });
-    report.notes.push_back(
-        "the adapter parts embedding and head, which were one in the base: the "
-        "model has a head of its own");
-  }
+  WriteOtherFiles(merger, format, folder.path(), report);
   WriteTaughtChat(folder.path(), record);
   if (!options.audit.empty())
     report.audit = Audited(options, examples, record, folder.path(), TraitsOf(format).name);

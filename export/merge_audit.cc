@@ -5,9 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/threads.h"
 #include "data/model_tokenizer.h"
 #include "data/text_pieces.h"
+#include "model/load.h"
 #include "model/store/chat_files.h"
 
 namespace retort {
@@ -44,8 +44,7 @@ Examples AuditExamples(const Path& data, const Path& adapter, const ModelFiles& 
 MergeAudit AuditMerge(const MergeAuditOptions& options, const Examples& examples,
                       const BaseRecord& record) {
   const ModelFiles base = OpenModel(options.base), merged = OpenModel(options.merged);
-  const auto backend =
-      MakeCpuBackend(options.threads > 0 ? options.threads : AvailableProcessors(), Compute::kF32);
+  const auto backend = MakeCpuBackend(options.threads, Compute::kF32);
   LoadOptions as_trained;
   if (record.weights == "nf4") as_trained.weights = WeightFormat::kNF4;
   as_trained.double_quant = record.double_quant;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "export/folder_tensors.h"
 #include "model/store/base_check.h"
+#include "model/stored_tensors.h"
 #include "tensor/quant/quant.h"
 
 namespace retort {
@@ -66,32 +67,32 @@ void Merger::FindWhatChanges() {
   const bool own_head = files_.config.head.tied && merged_.Changes(files_.layout.head);
   report_.matrices += own_head && Unties();
   // A copy of the embedding, stored as the head.
-  if (own_head && files_.tensors.Find(HeadName())) parts_[HeadName()] = WholeHead();
+  if (own_head && files_.tensors.Find(HeadName(files_))) parts_[HeadName(files_)] = WholeHead();
 }
 
 std::vector<std::string> Merger::WriteFile(const Path& source, const Path& target) {
   SafetensorsWriter writer(target, {{"format", "pt"}});
   const TensorEntry* table = NewHead();
   if (table && table->file->path() != source) table = nullptr;
-  if (table) writer.Declare(HeadName(), table->format, table->shape);
+  if (table) writer.Declare(HeadName(files_), table->format, table->shape);
   for (const TensorEntry& entry : files_.tensors.entries()) {
     if (entry.file->path() == source) writer.Declare(entry.name, entry.format, entry.shape);
   }
-  if (table) WriteMatrixTo(writer, *table, HeadName(), WholeHead());
+  if (table) WriteMatrixTo(writer, *table, HeadName(files_), WholeHead());
   for (const TensorEntry& entry : files_.tensors.entries()) {
     if (entry.file->path() != source) continue;
     WriteEntry(writer, entry);
     entry.file->Drop(entry.bytes);
   }
   writer.Commit();
-  return table ? std::vector<std::string>{HeadName()} : std::vector<std::string>{};
+  return table ? std::vector<std::string>{HeadName(files_)} : std::vector<std::string>{};
 }
 
 void Merger::WriteFolder(WeightFormat format, const Path& folder) {
   const FolderTensors tensors(files_, format, pool_);
   ShardWriter writer(folder);
   tensors.Declare(writer);
-  if (Unties()) writer.Declare(HeadName(), format, TableSpec().shape);
+  if (Unties()) writer.Declare(HeadName(files_), format, TableSpec().shape);
   const auto memory = MakeHostMemory();
   const auto write = [&](const TensorSpec& spec, const std::string& name, LinearId layer) {
     WriteMatrix(FetchTensor(files_, spec, *memory), tensors.FormatOf(spec), layer,
@@ -106,7 +107,7 @@ void Merger::WriteFolder(WeightFormat format, const Path& folder) {
       tensors.Write(spec, writer);
     }
   }
-  if (Unties()) write(TableSpec(), HeadName(), files_.layout.head);
+  if (Unties()) write(TableSpec(), HeadName(files_), files_.layout.head);
   writer.Commit();
 }
 
@@ -137,10 +138,6 @@ bool Merger::IsMerged(const TensorSpec& spec) const {
   return merged_.Changes(spec.target.id) || (options_.onto == "nf4" && IsCounted(spec));
 }
 
-std::string Merger::HeadName() const {
-  return files_.layout.of(files_.layout.head).name + ".weight";
-}
-
 std::vector<Merger::Part> Merger::WholeHead() const {
   return {{files_.layout.head, 0, files_.layout.of(files_.layout.head).rows}};
 }
@@ -153,8 +150,8 @@ const TensorSpec& Merger::TableSpec() const {
 
 // The embedding of which a head of its own is made that the base's files do not have.
 const TensorEntry* Merger::NewHead() const {
-  return Unties() && !files_.tensors.Find(HeadName()) ? files_.tensors.Find(TableSpec().name)
-                                                      : nullptr;
+  return Unties() && !files_.tensors.Find(HeadName(files_)) ? files_.tensors.Find(TableSpec().name)
+                                                            : nullptr;
 }
 
 void Merger::WriteMatrixTo(SafetensorsWriter& writer, const TensorEntry& entry,

@@ -58,7 +58,6 @@ class Merger {
   void FindWhatChanges();
   bool IsCounted(const TensorSpec& spec) const;
   bool IsMerged(const TensorSpec& spec) const;
-  std::string HeadName() const;
   std::vector<Part> WholeHead() const;
   const TensorSpec& TableSpec() const;
   const TensorEntry* NewHead() const;

@@ -5,12 +5,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "export/folder_tensors.h"
 #include "formats/packed_writer.h"
-#include "model/store/answer_schema.h"
-#include "model/store/folders.h"
-#include "model/store/target.h"
+#include "model/stored_tensors.h"
 
 namespace retort {
 namespace {
@@ -120,19 +117,10 @@ void RefuseUnquantisable(const ModelFiles& source) {
 FolderExport QuantiseFolder(const ModelFiles& source, const Path& out,
                             const QuantiseOptions& options) {
   RefuseUnquantisable(source);
-  CheckTarget(out, TargetKind::kFolder, {source.path});
-  const int threads = options.threads > 0 ? options.threads : AvailableProcessors();
-  const TargetLock lock(out);
-  AtomicFolder folder(out);
-  ThreadPool pool(threads);
-  FolderQuantiser quantiser(source, options, pool);
-  const FolderTensors tensors(source, FolderFormat(source, "auto"), pool);
-  FolderExport done;
-  done.notes = WriteModelFiles(source, folder.path(), TorchType(tensors.plain()));
-  if (const auto schema = AnswerSchemaOf(source)) WriteAnswerSchema(folder.path(), *schema);
-  Json config = ReadJson(folder.path() / "config.json");
-  config["quantization_config"] = quantiser.Settings();
-  WriteTextAtomically(folder.path() / "config.json", DumpJson(config, 2) + "\n");
+  ExportedFolder folder(source, out, options.threads);
+  FolderQuantiser quantiser(source, options, folder.pool());
+  const FolderTensors tensors(source, FolderFormat(source, "auto"), folder.pool());
+  std::vector<std::string> notes = folder.WriteModel(tensors.plain(), quantiser.Settings());
   const std::vector<FolderPart> parts = quantiser.Parts();
   ShardWriter writer(folder.path());
   for (const TensorSpec& spec : source.layout.tensors) {
@@ -144,12 +132,7 @@ FolderExport QuantiseFolder(const ModelFiles& source, const Path& out,
   }
   for (const FolderPart& part : parts) writer.Write(part.name, part.bytes);
   writer.Commit();
-  done.verdict = VerifyExport(source, folder.path(), quantiser.Like(), threads);
-  if (!done.verdict.passed)
-    throw Failure(out.string(), ": the self-test failed, nothing is kept: ", done.verdict.fault);
-  done.bytes = BytesIn(folder.path());
-  folder.Commit();
-  return done;
+  return folder.Commit(quantiser.Like(), std::move(notes));
 }
 
 }  // namespace retort

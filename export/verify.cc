@@ -6,9 +6,9 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "base/threads.h"
 #include "data/model_tokenizer.h"
 #include "eval/agreement.h"
+#include "model/load.h"
 #include "model/store/target.h"
 
 namespace retort {
@@ -106,8 +106,7 @@ VerifiedExport ExportLocked(const ModelFiles& source, const Path& target,
   StagedFile file(target);  // until it is verified
   VerifiedExport out;
   out.written = WriteGguf(source, file.path(), options);
-  out.verdict = VerifyExport(source, file.path(), options.type,
-                             options.threads > 0 ? options.threads : AvailableProcessors());
+  out.verdict = VerifyExport(source, file.path(), options.type, options.threads);
   if (!out.verdict.passed) {
     throw Failure(target.string(), ": the self-test failed, nothing is kept: ", out.verdict.fault);
   }

@@ -6,7 +6,7 @@
 
 #include "base/json.h"
 #include "export/gguf_export.h"
-#include "model/load.h"
+#include "model/model_files.h"
 
 namespace retort {
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/ascii.h"
 #include "formats/gguf.h"
 #include "formats/gguf_types.h"
 
@@ -10,7 +11,7 @@ namespace {
 
 constexpr uint32_t kVersion = 3;
 constexpr uint32_t kQuantizationVersion = 2;  // of ggml's block formats
-constexpr size_t kMaxNameBytes = 63;          // ggml stores names in 64 bytes, including a NUL
+constexpr size_t kMostTensorNameBytes = 63;   // ggml stores names in 64 bytes, including a NUL
 
 template <class T>
 void Append(std::string& out, T value) {
@@ -46,7 +47,7 @@ bool IsKey(std::string_view key) {
   if (key.empty() || key.size() > 65'535 || key.front() == '.' || key.back() == '.') return false;
   if (key.find("..") != std::string_view::npos) return false;
   return std::all_of(key.begin(), key.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+    return IsLowerLetter(c) || IsDigit(c) || c == '_' || c == '.' || c == '-';
   });
 }
 
@@ -71,8 +72,8 @@ GgufWriter::GgufWriter(const Path& target, GgufMetadata metadata)
 void GgufWriter::Check(const Slot& slot) const {
   RETORT_CHECK(TraitsOf(slot.format).ggml_type, "tensor ", slot.name, ": GGUF has no ",
                TraitsOf(slot.format).name);
-  RETORT_CHECK(!slot.name.empty() && slot.name.size() <= kMaxNameBytes, "tensor ", slot.name,
-               ": a name has 1 to ", kMaxNameBytes, " bytes");
+  RETORT_CHECK(!slot.name.empty() && slot.name.size() <= kMostTensorNameBytes, "tensor ", slot.name,
+               ": a name has 1 to ", kMostTensorNameBytes, " bytes");
   RETORT_CHECK(slot.shape.size() <= 4, "tensor ", slot.name, ": shape ", ShapeText(slot.shape));
 }
 

@@ -33,9 +33,9 @@ Json WeightsOf(const Json& settings, const std::string& where) {
 }
 
 // Reads the matrices of one folder.
-class Reader {
+class PackedReader {
  public:
-  Reader(const TensorTable& table, const Json& settings, WeightFormat plain)
+  PackedReader(const TensorTable& table, const Json& settings, WeightFormat plain)
       : table_(table),
         settings_(settings),
         where_(Cat(table.where(), ": ", kWhere)),
@@ -126,7 +126,7 @@ TensorTable JoinPacked(TensorTable table, const Json& quantization, WeightFormat
   if (!quantization.is_object() || !quantization.contains("quant_method") ||
       !quantization["quant_method"].is_string())
     throw InputError(table.where(), ": ", kWhere, " must be an object with a quant_method");
-  return Reader(table, quantization, plain).Joined();
+  return PackedReader(table, quantization, plain).Joined();
 }
 
 }  // namespace retort

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/hex.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -84,8 +85,7 @@ std::string EscapeOf(char32_t code) {
   for (size_t i = 0; i < kLetters.size(); i += 2)
     if (code == static_cast<char32_t>(kLetters[i + 1])) return {'\\', kLetters[i]};
   if (code >= 0x20) return "";
-  static constexpr char kDigits[] = "0123456789abcdef";
-  return std::string("\\u00") + kDigits[code / 16] + kDigits[code % 16];
+  return "\\u" + HexText(code, 4);
 }
 
 }  // namespace

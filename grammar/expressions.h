@@ -63,8 +63,6 @@ class Expressions {
   // Whether the language has no text. Only intersections and complements need a search, which
   // throws Error{kInput} if it takes too many steps.
   bool IsNothing(ExpressionId id);
-  // Whether no text is in both.
-  bool Disjoint(ExpressionId a, ExpressionId b) { return IsNothing(Both({a, b})); }
 
   // Bytes that no expression tells apart have the same class.
   struct Classes {

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/text.h"
 #include "tokenizer/utf8.h"
 
@@ -165,7 +167,7 @@ class RegexReader {
   std::optional<uint32_t> Number() {
     const size_t before = at_;
     uint64_t number = 0;
-    while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9') {
+    while (at_ < text_.size() && IsDigit(text_[at_])) {
       number = number * 10 + static_cast<uint64_t>(text_[at_++] - '0');
       if (number > kMostRepeats) Refuse("repeats more than 1000000 times");
     }
@@ -247,8 +249,7 @@ class RegexReader {
 
   char32_t Control() {
     const char letter = at_ < text_.size() ? text_[at_++] : '\0';
-    const bool known = (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z');
-    if (!known) Refuse("has an incomplete escape");
+    if (!IsLetter(letter)) Refuse("has an incomplete escape");
     return static_cast<char32_t>(letter) % 32;
   }
 
@@ -312,8 +313,7 @@ class RegexReader {
     if (c >= '1' && c <= '9') RefuseFeature("a backreference");
     if (c == 'b' || c == 'B') RefuseFeature("a word boundary");
     if (c == 'k') RefuseFeature("a backreference");
-    if (c < 128 && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')))
-      Refuse("has an unknown escape");
+    if (c < 128 && IsLetter(static_cast<char>(c))) Refuse("has an unknown escape");
     return Only(TakeCharacter());
   }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/text.h"
 #include "grammar/rules.h"
 #include "tokenizer/utf8.h"
@@ -9,9 +11,7 @@
 namespace retort {
 namespace {
 
-bool IsLetterOrDigit(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-}
+bool IsWordByte(char c) { return IsLetterOrDigit(c) || c == '_'; }
 
 }  // namespace
 
@@ -35,7 +35,7 @@ bool RuleReader::Take(std::string_view expected) {
 
 std::string RuleReader::Name(std::string_view more_bytes) {
   const size_t begin = at_;
-  while (!AtEnd() && (IsLetterOrDigit(Next()) || more_bytes.find(Next()) != more_bytes.npos)) ++at_;
+  while (!AtEnd() && (IsWordByte(Next()) || more_bytes.find(Next()) != more_bytes.npos)) ++at_;
   if (at_ == begin) Refuse("expected the name of a rule");
   return std::string(text_.substr(begin, at_ - begin));
 }
@@ -85,7 +85,7 @@ char32_t RuleReader::Hex(int digits) {
 uint32_t RuleReader::Number() {
   uint64_t number = 0;
   const size_t begin = at_;
-  for (; Next() >= '0' && Next() <= '9'; ++at_)
+  for (; IsDigit(Next()); ++at_)
     number = std::min<uint64_t>(number * 10 + static_cast<uint64_t>(Next() - '0'), kMostCount + 1);
   if (at_ == begin || number > kMostCount) Refuse(Cat("expected a count up to ", kMostCount));
   return static_cast<uint32_t>(number);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/text.h"
 #include "tokenizer/utf8.h"
 

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "base/random.h"
-#include "model/load.h"
+#include "model/stored_tensors.h"
 #include "model/weight_parts.h"
 #include "tensor/quant/quant.h"
 

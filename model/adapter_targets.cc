@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "tokenizer/utf8.h"
@@ -35,7 +36,7 @@ std::string FromPython(const std::string& pattern) {
     } else if (pattern[i] == ']') {
       in_class = false;
     } else if (!in_class && pattern.compare(i, 2, "{,") == 0 && i + 2 < pattern.size() &&
-               pattern[i + 2] >= '0' && pattern[i + 2] <= '9') {
+               IsDigit(pattern[i + 2])) {
       out += '0';
     }
   }

@@ -2,7 +2,7 @@
 // A model whose weights nobody has: to count what work on one of its size takes.
 #pragma once
 
-#include "model/load.h"
+#include "model/model_files.h"
 
 namespace retort {
 

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "base/rounding.h"
 #include "train/update_rule.h"
 
 namespace retort {
@@ -17,8 +18,6 @@ constexpr int64_t kMostTokens = 8192;               // per step
 constexpr double kRowsOfOneEpoch = 40000, kMostEpochs = 10;
 constexpr int64_t kMostPreferenceEpochs = 3;  // pairs are soon learnt by heart
 constexpr double kLionShare = 5;  // Lion's steps are of full size: 3 to 10 (arXiv 2302.06675)
-
-int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // What the rate of plain training is divided by. Published runs of models of width 4,096 with LoRA
 // use 5e-6 with DPO (Zephyr's QLoRA recipe) and 8e-6 with ORPO (the paper's own).

@@ -23,25 +23,19 @@ void TrainingSession::OpenHeldOut() {
 }
 
 double TrainingSession::Measure(const std::string& metric) const {
-  const auto grammar = data_.answer_check ? data_.answer_check->grammar() : nullptr;
   const OverLength over_length = ParseOverLength(recipe_.data.over_length);
+  QuestionOptions asked;
+  asked.max_tokens = recipe_.data.max_tokens;
+  asked.over_length = over_length;
+  asked.cache_type = CacheTypeFor(compute());
+  if (data_.answer_check) asked.grammar = data_.answer_check->grammar();
   if (metric == "exact") {
-    ExactOptions options;
-    options.max_tokens = recipe_.data.max_tokens;
-    options.over_length = over_length;
-    options.cache_type = CacheTypeFor(compute());
-    options.grammar = grammar;
-    return EvaluateExact(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options,
+    return EvaluateExact(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, asked,
                          stopping_)
         .share();
   }
   if (metric == "fields") {
-    FieldsOptions options;
-    options.max_tokens = recipe_.data.max_tokens;
-    options.over_length = over_length;
-    options.cache_type = CacheTypeFor(compute());
-    options.grammar = grammar;
-    return EvaluateFields(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, options,
+    return EvaluateFields(*model_, adapter_.get(), *data_.tokenizer, chat(), answers_, asked,
                           stopping_)
         .all.f1();
   }

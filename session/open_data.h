@@ -8,7 +8,7 @@
 
 #include "data/examples.h"
 #include "data/packing.h"
-#include "model/load.h"
+#include "model/model_files.h"
 #include "recipes/recipe.h"
 
 namespace retort {

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "data/model_tokenizer.h"
+#include "model/load.h"
 #include "model/store/base_check.h"
 #include "model/store/chat_files.h"
 #include "model/store/fingerprint.h"

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "model/load.h"
 #include "model/store/base_check.h"
 #include "model/store/fingerprint.h"
 #include "session/initial_adapter.h"

@@ -10,9 +10,9 @@ std::optional<EncodedChat> EncodeChatPiecesAtMost(const Tokenizer& tokenizer,
                                                   const Conversation& conversation,
                                                   bool generation_prompt, size_t limit,
                                                   const std::string& where) {
-  const TokenizerSpec& spec = tokenizer.spec();
-  const RenderedChat rendered = chat.Render(conversation, generation_prompt, spec, where);
-  const bool bos = spec.bos >= 0 && (rendered.bos || spec.add_bos);
+  const RenderedChat rendered =
+      chat.Render(conversation, generation_prompt, tokenizer.spec(), where);
+  const bool bos = rendered.bos || tokenizer.puts_bos();
   size_t left = limit;
   if (bos && left-- == 0) return std::nullopt;
   EncodedChat out;
@@ -25,7 +25,7 @@ std::optional<EncodedChat> EncodeChatPiecesAtMost(const Tokenizer& tokenizer,
   }
   if (!bos) return out;
   if (out.pieces.empty()) out.pieces.emplace_back();
-  out.pieces.front().ids.insert(out.pieces.front().ids.begin(), spec.bos);
+  out.pieces.front().ids.insert(out.pieces.front().ids.begin(), tokenizer.spec().bos);
   return out;
 }
 

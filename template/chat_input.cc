@@ -5,6 +5,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/text.h"
@@ -54,8 +55,7 @@ Json MessageJson(const Message& message, const CallForm& form, const std::string
 
 // A role is part of what a template writes, if it is a plain word.
 Value RoleValue(const std::string& role) {
-  const bool word = std::ranges::all_of(
-      role, [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; });
+  const bool word = std::ranges::all_of(role, [](char c) { return IsLetter(c) || c == '_'; });
   return Value::Of(role, word ? jinja::kOwn : jinja::kInput);
 }
 

@@ -78,6 +78,7 @@ struct BackendOptions {
 // Throws Error{kInput} for an unknown device, Error{kFailure} ("built without CUDA") for one that
 // is not available.
 std::unique_ptr<Backend> MakeBackend(const BackendOptions& options);
+// threads: 0: all processors, as in BackendOptions; so for CUDA, whose threads are the host's.
 std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute,
                                         PoolWork work = PoolWork::kDone);
 std::unique_ptr<Backend> MakeReferenceBackend();  // f64, one thread, plain loops

@@ -28,6 +28,11 @@ Tensor UploadAs(Device& device, std::span<const From> values, Shape shape) {
 
 }  // namespace
 
+void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
+  RETORT_CHECK(whole.rows() == part.rows() && begin >= 0 && begin + part.cols() <= whole.cols(),
+               "columns ", begin, " + ", part.shape().text(), " of ", whole.shape().text());
+}
+
 Tensor Backend::Zeros(Shape shape) {
   Tensor x = New(shape);
   Fill(x, 0);

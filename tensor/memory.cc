@@ -12,7 +12,7 @@ namespace retort {
 namespace {
 
 constexpr int64_t kAlignment = 64;
-constexpr int64_t kRegion = 64 << 20;  // bytes for lasting buffers, unless one is larger
+constexpr int64_t kLastingRegion = 64 << 20;  // bytes for lasting buffers, unless one is larger
 
 int64_t Aligned(int64_t bytes) {
   return std::max<int64_t>(kAlignment, (bytes + kAlignment - 1) / kAlignment * kAlignment);
@@ -48,7 +48,8 @@ struct Accounts {
   }
   std::shared_ptr<Region> RegionFor(int64_t size) {
     if (region && region.use_count() == 1) region->Clear();
-    if (!region || !region->Fits(size)) region = std::make_shared<Region>(std::max(size, kRegion));
+    if (!region || !region->Fits(size))
+      region = std::make_shared<Region>(std::max(size, kLastingRegion));
     return region;
   }
 };

@@ -14,33 +14,37 @@
 namespace retort {
 namespace {
 
-using Kind = TokenizerSpec::Kind;
 using PieceType = TokenizerSpec::PieceType;
 
-struct NamedId {
-  const char* key;
-  int32_t TokenizerSpec::*id;
-};
-constexpr NamedId kIds[] = {{"tokenizer.ggml.bos_token_id", &TokenizerSpec::bos},
-                            {"tokenizer.ggml.eos_token_id", &TokenizerSpec::eos},
-                            {"tokenizer.ggml.padding_token_id", &TokenizerSpec::pad}};
+// GGUF's keys.
+constexpr const char* kModelKey = "tokenizer.ggml.model";
+constexpr const char* kPreKey = "tokenizer.ggml.pre";
+constexpr const char* kTokensKey = "tokenizer.ggml.tokens";
+constexpr const char* kScoresKey = "tokenizer.ggml.scores";
+constexpr const char* kTypesKey = "tokenizer.ggml.token_type";
+constexpr const char* kMergesKey = "tokenizer.ggml.merges";
+constexpr const char* kSpacePrefixKey = "tokenizer.ggml.add_space_prefix";
+constexpr const char* kExtraSpaceKey = "tokenizer.ggml.remove_extra_whitespaces";
+constexpr const char* kCharsmapKey = "tokenizer.ggml.precompiled_charsmap";
+constexpr const char* kChatTemplateKey = "tokenizer.chat_template";
 
-// Retort's own key, for files whose text is not normalised as their pre-tokenizer's name implies.
+// Retort's own, for what GGUF's cannot say: whether text is normalised otherwise than the
+// pre-tokenizer's name implies;
 constexpr const char* kNfcKey = "retort.tokenizer.nfc";
-// Retort's own: tokenizer.json without vocabulary and merges, for what GGUF's keys cannot say.
+// tokenizer.json without vocabulary and merges;
 constexpr const char* kStepsKey = "retort.tokenizer.json";
-// Retort's own: whether decoding takes away a space at the beginning, if add_space_prefix does not
-// tell.
+// scores that are not f32 values;
+constexpr const char* kExactScoresKey = "retort.tokenizer.scores";
+// whether decoding takes away a space at the beginning, if add_space_prefix does not tell;
 constexpr const char* kStripKey = "retort.tokenizer.strip_space";
-// Retort's own, for SentencePiece models: the added tokens with their flags, and whether
-// user-defined pieces cut a text.
-// Retort's own: scores that are not f32 values.
-constexpr const char* kScoresKey = "retort.tokenizer.scores";
+// of SentencePiece models, the added tokens with their flags, and whether user-defined pieces cut a
+// text.
 constexpr const char* kAddedKey = "retort.tokenizer.added_tokens";
 constexpr const char* kCutKey = "retort.tokenizer.cut_user_defined";
-// tokenizer.ggml.model of files that only Retort reads.
+
+// The model of files that only Retort reads.
 constexpr const char* kOwnModel = "retort";
-constexpr const char* kCharsmapKey = "tokenizer.ggml.precompiled_charsmap";
+constexpr const char* kNoPre = "default";
 
 // Whether every text piece of the vocabulary is one character, so that a text has only one
 // segmentation, by merges or by scores.
@@ -56,23 +60,20 @@ bool IsOfCharacters(const TokenizerSpec& spec) {
 // character as byte pieces and aborts if there are none; its "t5" produces the unknown token, as
 // SentencePiece does, so a vocabulary of single characters is written as "t5".
 std::string GgufKind(const TokenizerSpec& spec) {
-  if (spec.kind == Kind::kBpe && spec.byte_level) return "gpt2";
-  const bool characters =
-      spec.kind == Kind::kSentencePiece && !spec.byte_fallback && IsOfCharacters(spec);
+  if (spec.kind == TokenizerSpec::Kind::kBpe && spec.byte_level) return "gpt2";
+  const bool characters = spec.kind == TokenizerSpec::Kind::kSentencePiece && !spec.byte_fallback &&
+                          IsOfCharacters(spec);
   return spec.unigram || characters ? "t5" : "llama";
 }
 
 std::vector<TokenizerSpec::Piece> PiecesFromGguf(const GgufMetadata& m, const std::string& where) {
-  const std::vector<std::string>& texts = m.Texts("tokenizer.ggml.tokens");
-  const auto types = m.Find("tokenizer.ggml.token_type") ? m.Ints("tokenizer.ggml.token_type")
-                                                         : std::vector<int64_t>();
-  const auto scores =
-      m.Find("tokenizer.ggml.scores") ? m.Floats("tokenizer.ggml.scores") : std::vector<float>();
-  for (const auto& [name, size] :
-       {std::pair("token_type", types.size()), std::pair("scores", scores.size())}) {
+  const std::vector<std::string>& texts = m.Texts(kTokensKey);
+  const auto types = m.Find(kTypesKey) ? m.Ints(kTypesKey) : std::vector<int64_t>();
+  const auto scores = m.Find(kScoresKey) ? m.Floats(kScoresKey) : std::vector<float>();
+  for (const auto& [key, size] :
+       {std::pair(kTypesKey, types.size()), std::pair(kScoresKey, scores.size())}) {
     if (size != 0 && size != texts.size()) {
-      throw InputError(where, ": tokenizer.ggml.", name, " has ", size, " entries for ",
-                       texts.size(), " tokens");
+      throw InputError(where, ": ", key, " has ", size, " entries for ", texts.size(), " tokens");
     }
   }
   std::vector<TokenizerSpec::Piece> pieces(texts.size());
@@ -87,19 +88,19 @@ std::vector<TokenizerSpec::Piece> PiecesFromGguf(const GgufMetadata& m, const st
   return pieces;
 }
 
-void ReadScores(const GgufMetadata& m, const std::string& where, TokenizerSpec* spec) {
-  const std::vector<double> scores = m.Doubles(kScoresKey);
+void ReadExactScores(const GgufMetadata& m, const std::string& where, TokenizerSpec* spec) {
+  const std::vector<double> scores = m.Doubles(kExactScoresKey);
   if (scores.size() > spec->pieces.size())
-    throw InputError(where, ": ", kScoresKey, " has ", scores.size(), " entries for ",
+    throw InputError(where, ": ", kExactScoresKey, " has ", scores.size(), " entries for ",
                      spec->pieces.size(), " tokens");
   for (size_t id = 0; id < scores.size(); ++id) spec->pieces[id].score = scores[id];
 }
 
-void WriteScores(const TokenizerSpec& spec, GgufMetadata& m) {
+void WriteExactScores(const TokenizerSpec& spec, GgufMetadata& m) {
   std::vector<double> scores;
   for (const auto& piece : spec.pieces) scores.push_back(piece.score);
   const auto is_f32 = [](double score) { return score == static_cast<float>(score); };
-  if (!std::ranges::all_of(scores, is_f32)) m.Set(kScoresKey, GgufArray(std::move(scores)));
+  if (!std::ranges::all_of(scores, is_f32)) m.Set(kExactScoresKey, GgufArray(std::move(scores)));
 }
 
 std::string CharsmapFromGguf(const GgufMetadata& m) {
@@ -148,75 +149,83 @@ std::vector<std::string> PadNames(const TokenizerSpec& spec, int64_t model_vocab
   return names;
 }
 
-}  // namespace
+bool HasBytes(const TokenizerSpec& spec) {
+  return std::ranges::any_of(spec.pieces,
+                             [](const auto& piece) { return piece.type == PieceType::kByte; });
+}
 
-TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
-  const std::string& model = m.Text("tokenizer.ggml.model");
-  TokenizerSpec spec;
-  spec.pieces = PiecesFromGguf(m, where);
+// How a text is cut, by the file's model.
+void ReadModel(const GgufMetadata& m, const std::string& model, const std::string& where,
+               TokenizerSpec& spec) {
+  spec.kind = TokenizerSpec::Kind::kBpe;
+  spec.pre = kNoPre;
   if (m.Find(kStepsKey)) {
-    spec.kind = Kind::kBpe;
     spec.tokenizer_steps = m.Text(kStepsKey);
-    if (m.Find("tokenizer.ggml.merges")) spec.merges = m.Texts("tokenizer.ggml.merges");
-    if (m.Find(kScoresKey)) ReadScores(m, where, &spec);
-    spec.pre = m.Text("tokenizer.ggml.pre", "default");
+    if (m.Find(kMergesKey)) spec.merges = m.Texts(kMergesKey);
+    if (m.Find(kExactScoresKey)) ReadExactScores(m, where, &spec);
+    spec.pre = m.Text(kPreKey, kNoPre);
   } else if (model == "gpt2") {
-    spec.kind = Kind::kBpe;
     spec.byte_level = true;
-    spec.merges = m.Texts("tokenizer.ggml.merges");
-    spec.pre = m.Text("tokenizer.ggml.pre", "default");
+    spec.merges = m.Texts(kMergesKey);
+    spec.pre = m.Text(kPreKey, kNoPre);
     spec.nfc = m.Bool(kNfcKey, PreImpliesNfc(spec.pre));
   } else if (model == "gemma4") {
-    spec.kind = Kind::kBpe;
-    spec.merges = m.Texts("tokenizer.ggml.merges");
-    spec.pre = "default";
-    spec.byte_fallback = std::ranges::any_of(
-        spec.pieces, [](const auto& piece) { return piece.type == PieceType::kByte; });
+    spec.merges = m.Texts(kMergesKey);
+    spec.byte_fallback = HasBytes(spec);
   } else if (model == "llama" || model == "t5") {
-    spec.kind = Kind::kSentencePiece;
+    spec.kind = TokenizerSpec::Kind::kSentencePiece;
     spec.unigram = model == "t5";
-    spec.pre = "default";
-    const auto bytes = std::count_if(spec.pieces.begin(), spec.pieces.end(),
-                                     [](const auto& p) { return p.type == PieceType::kByte; });
-    spec.byte_fallback = bytes > 0;
+    spec.byte_fallback = HasBytes(spec);
     spec.cut_user_defined = m.Bool(kCutKey, true);
     spec.charsmap = CharsmapFromGguf(m);
-    spec.remove_extra_whitespaces = m.Bool("tokenizer.ggml.remove_extra_whitespaces", spec.unigram);
+    spec.remove_extra_whitespaces = m.Bool(kExtraSpaceKey, spec.unigram);
   } else {
-    throw InputError(where, ": tokenizer.ggml.model '", model,
+    throw InputError(where, ": ", kModelKey, " '", model,
                      "' is not supported; supported: gemma4, gpt2, llama, t5");
   }
-  spec.add_space_prefix = m.Bool("tokenizer.ggml.add_space_prefix", model != "gpt2");
-  spec.strip_space = m.Bool(kStripKey, spec.add_space_prefix);
+}
+
+void ReadSpecialTokens(const GgufMetadata& m, const std::string& where, TokenizerSpec& spec) {
   const GgufTokens tokens = ReadGgufTokens(m, where);
   spec.bos = tokens.bos, spec.eos = tokens.eos, spec.pad = tokens.pad;
   // Text that is made of bytes has nothing unknown; steps name their own.
   (spec.byte_level || m.Find(kStepsKey) ? spec.idle_unk : spec.unk) = tokens.unk;
   spec.add_bos = tokens.add_bos && tokens.bos >= 0;
   spec.add_eos = tokens.add_eos && tokens.eos >= 0;
-  if (spec.kind == Kind::kSentencePiece) KeepOneUnknown(&spec);
+  if (spec.kind == TokenizerSpec::Kind::kSentencePiece) KeepOneUnknown(&spec);
   if (m.Find(kAddedKey)) {
     spec.added = AddedTokensFromJson(m.Text(kAddedKey), where);
   } else {
     ReadFlags(m, &spec);
   }
-  spec.chat_template = m.Text("tokenizer.chat_template", "");
-  return spec;
 }
 
-std::vector<std::string> SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab,
-                                    const std::string& where, GgufMetadata& m) {
-  std::string kind = GgufKind(spec);
-  const std::string pre = kind == "gpt2" ? PreNameOf(spec, where) : "default";
-  GgufLosses losses = LossesInGguf(spec, pre, m.Text("general.name", ""));
+// As which of llama.cpp's tokenizers a spec is written, and how far that is true to it.
+struct GgufForm {
+  std::string kind, pre;
+  GgufLosses losses;
+  bool own = false;    // only Retort reads it
+  bool steps = false;  // with keys of Retort's own
+};
+
+GgufForm FormOf(const TokenizerSpec& spec, const std::string& name, const std::string& where) {
+  GgufForm form;
+  form.kind = GgufKind(spec);
+  form.pre = form.kind == "gpt2" ? PreNameOf(spec, where) : kNoPre;
+  form.losses = LossesInGguf(spec, form.pre, name);
   const bool has_steps = !spec.tokenizer_json.empty();
-  if (!has_steps && !losses.fault.empty())
-    throw InputError(where, ": cannot be exported: ", losses.fault);
-  const bool own = !losses.fault.empty();
+  form.own = !form.losses.fault.empty();
+  if (!has_steps && form.own) throw InputError(where, ": cannot be exported: ", form.losses.fault);
   // A name that only trying has found may differ in some character.
-  const bool tried = has_steps && pre != spec.pre;
-  const bool unigram = spec.kind == Kind::kUnigram;  // the library's own arithmetic
-  const bool steps = own || tried || unigram || !losses.unsaid.empty();
+  const bool tried = has_steps && form.pre != spec.pre;
+  // Its sums of scores are rounded as by Hugging Face's library.
+  const bool unigram = spec.kind == TokenizerSpec::Kind::kUnigram;
+  form.steps = form.own || tried || unigram || !form.losses.unsaid.empty();
+  return form;
+}
+
+void WritePieces(const TokenizerSpec& spec, const GgufForm& form, int64_t model_vocab,
+                 GgufMetadata& m) {
   std::vector<std::string> texts;
   std::vector<float> scores;
   std::vector<int32_t> types;
@@ -230,42 +239,79 @@ std::vector<std::string> SpecToGguf(const TokenizerSpec& spec, int64_t model_voc
     scores.push_back(0);
     types.push_back(static_cast<int32_t>(PieceType::kUnused));
   }
-  const bool scored = kind != "gpt2";
-  m.Set("tokenizer.ggml.model", own ? std::string(kOwnModel) : kind);
-  m.Set("tokenizer.ggml.pre", own || pre.empty() ? std::string("default") : pre);
-  m.Set("tokenizer.ggml.tokens", GgufArray(std::move(texts)));
-  if (scored) m.Set("tokenizer.ggml.scores", GgufArray(std::move(scores)));
-  m.Set("tokenizer.ggml.token_type", GgufArray(std::move(types)));
-  if (!scored || (steps && !unigram)) m.Set("tokenizer.ggml.merges", GgufArray(spec.merges));
-  if (unigram) WriteScores(spec, m);
-  if (steps && has_steps) m.Set(kStepsKey, StepsOf(spec, where));
-  if (steps && !has_steps) {
+  const bool scored = form.kind != "gpt2", unigram = spec.kind == TokenizerSpec::Kind::kUnigram;
+  m.Set(kTokensKey, GgufArray(std::move(texts)));
+  if (scored) m.Set(kScoresKey, GgufArray(std::move(scores)));
+  m.Set(kTypesKey, GgufArray(std::move(types)));
+  if (!scored || (form.steps && !unigram)) m.Set(kMergesKey, GgufArray(spec.merges));
+  if (unigram) WriteExactScores(spec, m);
+}
+
+// What GGUF's own keys cannot say.
+void WriteOwnKeys(const TokenizerSpec& spec, const GgufForm& form, const std::string& where,
+                  GgufMetadata& m) {
+  if (form.steps && !spec.tokenizer_json.empty()) {
+    m.Set(kStepsKey, StepsOf(spec, where));
+  } else if (form.steps) {
     m.Set(kAddedKey, AddedTokensJson(spec.added));
-    if (spec.kind == Kind::kSentencePiece) m.Set(kCutKey, spec.cut_user_defined);
+    if (spec.kind == TokenizerSpec::Kind::kSentencePiece) m.Set(kCutKey, spec.cut_user_defined);
   }
-  if (spec.nfc != PreImpliesNfc(pre) && !own) m.Set(kNfcKey, spec.nfc);
+  if (spec.nfc != PreImpliesNfc(form.pre) && !form.own) m.Set(kNfcKey, spec.nfc);
   if (spec.strip_space != spec.add_space_prefix) m.Set(kStripKey, spec.strip_space);
-  for (const NamedId& named : kIds) {
-    if (spec.*named.id >= 0) m.Set(named.key, static_cast<uint32_t>(spec.*named.id));
-  }
+}
+
+// As ReadGgufTokens (formats/gguf_tokens.h) reads them.
+void WriteSpecialTokens(const TokenizerSpec& spec, GgufMetadata& m) {
   const int32_t unk = spec.unk >= 0 ? spec.unk : spec.idle_unk;
-  if (unk >= 0) m.Set("tokenizer.ggml.unknown_token_id", static_cast<uint32_t>(unk));
+  for (const auto& [name, id] : {std::pair("bos", spec.bos), std::pair("eos", spec.eos),
+                                 std::pair("padding", spec.pad), std::pair("unknown", unk)}) {
+    if (id >= 0) m.Set(Cat("tokenizer.ggml.", name, "_token_id"), static_cast<uint32_t>(id));
+  }
   m.Set("tokenizer.ggml.add_bos_token", spec.add_bos);
   m.Set("tokenizer.ggml.add_eos_token", spec.add_eos);
-  m.Set("tokenizer.ggml.add_space_prefix", spec.add_space_prefix);
-  if (kind == "t5" || spec.remove_extra_whitespaces)
-    m.Set("tokenizer.ggml.remove_extra_whitespaces", spec.remove_extra_whitespaces);
+}
+
+// What llama.cpp does otherwise.
+std::vector<std::string> NotesOf(const GgufForm& form) {
+  std::vector<std::string> notes;
+  if (form.own)
+    notes.push_back(Cat("only Retort reads this file, llama.cpp refuses it: ", form.losses.fault));
+  notes.insert(notes.end(), form.losses.unsaid.begin(), form.losses.unsaid.end());
+  notes.insert(notes.end(), form.losses.undone.begin(), form.losses.undone.end());
+  return notes;
+}
+
+}  // namespace
+
+TokenizerSpec SpecFromGguf(const GgufMetadata& m, const std::string& where) {
+  const std::string& model = m.Text(kModelKey);
+  TokenizerSpec spec;
+  spec.pieces = PiecesFromGguf(m, where);
+  ReadModel(m, model, where, spec);
+  spec.add_space_prefix = m.Bool(kSpacePrefixKey, model != "gpt2");
+  spec.strip_space = m.Bool(kStripKey, spec.add_space_prefix);
+  ReadSpecialTokens(m, where, spec);
+  spec.chat_template = m.Text(kChatTemplateKey, "");
+  return spec;
+}
+
+std::vector<std::string> SpecToGguf(const TokenizerSpec& spec, int64_t model_vocab,
+                                    const std::string& where, GgufMetadata& m) {
+  const GgufForm form = FormOf(spec, m.Text("general.name", ""), where);
+  m.Set(kModelKey, form.own ? std::string(kOwnModel) : form.kind);
+  m.Set(kPreKey, form.own || form.pre.empty() ? std::string(kNoPre) : form.pre);
+  WritePieces(spec, form, model_vocab, m);
+  WriteOwnKeys(spec, form, where, m);
+  WriteSpecialTokens(spec, m);
+  m.Set(kSpacePrefixKey, spec.add_space_prefix);
+  if (form.kind == "t5" || spec.remove_extra_whitespaces)
+    m.Set(kExtraSpaceKey, spec.remove_extra_whitespaces);
   if (!spec.charsmap.empty()) {
     m.Set(kCharsmapKey,
           GgufArray(std::vector<uint8_t>(spec.charsmap.begin(), spec.charsmap.end())));
   }
-  if (!spec.chat_template.empty()) m.Set("tokenizer.chat_template", spec.chat_template);
-  std::vector<std::string> notes;
-  if (own)
-    notes.push_back(Cat("only Retort reads this file, llama.cpp refuses it: ", losses.fault));
-  notes.insert(notes.end(), losses.unsaid.begin(), losses.unsaid.end());
-  notes.insert(notes.end(), losses.undone.begin(), losses.undone.end());
-  return notes;
+  if (!spec.chat_template.empty()) m.Set(kChatTemplateKey, spec.chat_template);
+  return NotesOf(form);
 }
 
 std::unique_ptr<Tokenizer> LoadTokenizer(const Path& path) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/text.h"
 #include "tokenizer/utf8.h"
 

@@ -3,6 +3,7 @@
 
 #include <vector>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "tokenizer/regex_classes.h"
@@ -96,7 +97,7 @@ class Translator : private ClassReader {
     size_t end = pos_ + 1;
     const auto digits = [&] {
       const size_t begin = end;
-      while (end < in_.size() && in_[end] >= '0' && in_[end] <= '9') ++end;
+      while (end < in_.size() && IsDigit(in_[end])) ++end;
       return end > begin;
     };
     const bool least = digits();

@@ -12,7 +12,7 @@ namespace {
 using PieceType = TokenizerSpec::PieceType;
 
 // Building the tables takes time quadratic in a piece's length. Real models are far below.
-constexpr size_t kMaxPieceBytes = 256;
+constexpr size_t kMaxMergedBytes = 256;
 
 // Positions in a text are 32-bit numbers.
 constexpr size_t kMaxTextBytes = (size_t{1} << 31) - 8;
@@ -26,7 +26,7 @@ bool IsValidUtf8(std::string_view text) { return ValidUtf8End(text, 0) == text.s
 bool Encodes(const TokenizerSpec& spec) {
   if (spec.unigram || !spec.charsmap.empty()) return false;
   for (const TokenizerSpec::Piece& piece : spec.pieces) {
-    if (piece.text.size() > kMaxPieceBytes) return false;
+    if (piece.text.size() > kMaxMergedBytes) return false;
     switch (piece.type) {
       case PieceType::kNormal:
         break;

@@ -18,13 +18,15 @@ void TakeNeighbours(const TokenizerSpec& from, TokenizerSpec* to) {
   to->chat_template = from.chat_template;
 }
 
-// At most `limit` ids, those of a BOS before the text among them.
-std::optional<std::vector<int32_t>> BehindBos(const Tokenizer& tokenizer, const Segment& segment,
-                                              bool bos, size_t limit) {
-  if (bos && limit == 0) return std::nullopt;
-  auto ids = tokenizer.EncodeAtMost({segment}, false, limit - (bos ? 1 : 0));
-  if (ids && bos) ids->insert(ids->begin(), tokenizer.spec().bos);
-  return ids;
+// Takes BOS's text away from the beginning. Whether it stood there as markup.
+bool TakeBos(const std::string& bos, std::vector<Segment>& segments) {
+  for (Segment& segment : segments) {
+    if (segment.text.empty()) continue;
+    const bool begins = segment.markup && !bos.empty() && segment.text.starts_with(bos);
+    if (begins) segment.text.erase(0, bos.size());
+    return begins;
+  }
+  return false;
 }
 
 }  // namespace
@@ -68,18 +70,15 @@ std::vector<int32_t> Tokenizer::EncodePrompt(std::string_view text) const {
   return *EncodePromptAtMost(text, kNoLimit);
 }
 
-std::optional<std::vector<int32_t>> Tokenizer::EncodePromptAtMost(std::string_view text,
+std::optional<std::vector<int32_t>> Tokenizer::EncodePromptAtMost(std::vector<Segment> segments,
                                                                   size_t limit) const {
-  return BehindBos(*this, {std::string(text), false}, spec().add_bos && spec().bos >= 0, limit);
-}
-
-std::optional<std::vector<int32_t>> Tokenizer::EncodeMarkupAtMost(std::string_view text,
-                                                                  size_t limit) const {
-  if (spec().bos < 0) return EncodeAtMost({{std::string(text), true}}, false, limit);
-  const std::string& bos = PieceText(spec().bos);
-  const bool begins = text.starts_with(bos);
-  if (begins) text.remove_prefix(bos.size());
-  return BehindBos(*this, {std::string(text), true}, begins || spec().add_bos, limit);
+  const int32_t bos = spec().bos;
+  const bool begins = (bos >= 0 && TakeBos(PieceText(bos), segments)) || puts_bos();
+  if (!begins) return EncodeAtMost(segments, false, limit);
+  if (limit == 0) return std::nullopt;
+  auto ids = EncodeAtMost(segments, false, limit - 1);
+  if (ids) ids->insert(ids->begin(), bos);
+  return ids;
 }
 
 int32_t Tokenizer::used_ids() const {

@@ -116,14 +116,24 @@ class Tokenizer {
                                                    size_t limit) const {
     return EncodeAtMost(std::vector<Segment>{{std::string(text), false}}, continuation, limit);
   }
-  // The input of `run --prompt` and the beginning of a training row: BOS if spec().add_bos, then
-  // the text.
+  // Whether a prompt begins with BOS.
+  bool puts_bos() const { return spec().add_bos && spec().bos >= 0; }
+  // The input of `run --prompt` and the beginning of a training row: BOS if the model's files want
+  // one, then the text.
   std::vector<int32_t> EncodePrompt(std::string_view text) const;
-  // nullopt: more than `limit` tokens, BOS included.
-  std::optional<std::vector<int32_t>> EncodePromptAtMost(std::string_view text, size_t limit) const;
-  // The same of a text in which special tokens are found (Segment). One that begins with BOS, as
-  // those of chat templates do, gets no second one.
-  std::optional<std::vector<int32_t>> EncodeMarkupAtMost(std::string_view text, size_t limit) const;
+  // nullopt: more than `limit` tokens, BOS included. Markup that begins with BOS, as texts of chat
+  // templates do, has it already and gets no second one.
+  std::optional<std::vector<int32_t>> EncodePromptAtMost(std::vector<Segment> segments,
+                                                         size_t limit) const;
+  std::optional<std::vector<int32_t>> EncodePromptAtMost(std::string_view text,
+                                                         size_t limit) const {
+    return EncodePromptAtMost({{std::string(text), false}}, limit);
+  }
+  // The same of a text in which special tokens are found.
+  std::optional<std::vector<int32_t>> EncodeMarkupAtMost(std::string_view text,
+                                                         size_t limit) const {
+    return EncodePromptAtMost({{std::string(text), true}}, limit);
+  }
 
   // The bytes that a token represents in a text ("▁" as a space); empty for control tokens unless
   // `special`.

@@ -4,6 +4,8 @@
 #include <array>
 #include <cstring>
 
+#include "base/hex.h"
+
 namespace retort {
 namespace {
 
@@ -113,13 +115,6 @@ bool LettersToBytes(std::string_view letters, std::string* bytes) {
     pos += c.size;
   }
   return true;
-}
-
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
 }
 
 int BytePiece(std::string_view piece) {

@@ -37,7 +37,6 @@ char32_t ByteToLetter(uint8_t byte);
 // Converts letters back to bytes; false if a character is not in the alphabet.
 bool LettersToBytes(std::string_view letters, std::string* bytes);
 
-int HexDigit(char c);  // its value, or -1
 // The byte of a piece such as "<0x0A>", else -1.
 int BytePiece(std::string_view piece);
 

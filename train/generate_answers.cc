@@ -9,7 +9,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "data/examples.h"
-#include "runner/engine/engine.h"
+#include "runner/engine/request_group.h"
 
 namespace retort {
 namespace {
@@ -107,7 +107,7 @@ GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
 
   std::deque<Pending> pending;  // of the rows from `written` on
   int64_t written = result.kept, next = result.kept;
-  std::exception_ptr error;
+  RequestGroup requests(engine);
   const auto submit = [&] {
     const Row prompt = PromptOf(rows.Read(next));
     PhiloxKey key = MakeKey(options.seed, RandomUse::kSample, static_cast<uint64_t>(next));
@@ -119,21 +119,18 @@ GeneratedAnswers GenerateAnswers(const Model& model, const Adapter* adapter,
                        " tokens leave no room for an answer in the teacher's context of ",
                        engine.context(), "; leave the row out");
     }
-    engine.Submit(
-        {std::move(ids), sampling, [&answer, &result, &error](const GenerationEvent& event) {
-           if (event.error) error = event.error;
-           answer.text += event.text;
-           answer.done = event.finish != FinishReason::kNone;
-           result.cut += event.finish == FinishReason::kLength;
-           return true;
-         }});
+    requests.Submit({std::move(ids), sampling, [&answer, &result](const GenerationEvent& event) {
+                       answer.text += event.text;
+                       answer.done = event.finish != FinishReason::kNone;
+                       result.cut += event.finish == FinishReason::kLength;
+                       return true;
+                     }});
     ++next;
   };
   const int64_t ahead = 4 * options.parallel;  // rows submitted beyond the last written line
   while (written < rows.size()) {
     while (next < rows.size() && next - written < ahead) submit();
-    engine.Step();
-    if (error) std::rethrow_exception(error);
+    requests.Step();
     for (; !pending.empty() && pending.front().done; pending.pop_front(), ++written) {
       const Row prompt = PromptOf(rows.Read(written));
       file.Append(DumpJson(LineOf(prompt, pending.front().text)) + "\n");

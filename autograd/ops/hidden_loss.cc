@@ -10,7 +10,7 @@
 namespace retort::ops {
 namespace {
 
-constexpr int64_t kChunkElements = int64_t{1} << 20;
+constexpr int64_t kHiddenElements = int64_t{1} << 20;
 
 }  // namespace
 
@@ -26,7 +26,7 @@ Tensor HiddenLoss(Context& context, const Var& x, const Tensor& rows, const Tens
   const bool want_dx = context.tape && x.wants_gradient() && scale != 0;
   const bool want_dp = context.tape && projection.wants_gradient() && scale != 0;
   const int64_t chunk =
-      std::clamp<int64_t>(kChunkElements / std::max(width, target_width), 16, 4096);
+      std::clamp<int64_t>(kHiddenElements / std::max(width, target_width), 16, 4096);
 
   Tensor losses = k.New({count}, DType::kF64);
   Tensor dx_rows = want_dx ? k.New({count, width}) : Tensor();

@@ -8,7 +8,7 @@
 #include "formats/gguf_metadata.h"
 #include "grammar/source.h"
 #include "model/adapter_sum.h"
-#include "model/load.h"
+#include "model/model_files.h"
 
 namespace retort {
 

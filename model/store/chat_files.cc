@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
-#include "model/load.h"
 #include "model/store/answer_schema.h"
 #include "tokenizer/load_tokenizer.h"
 

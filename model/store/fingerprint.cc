@@ -54,8 +54,8 @@ std::string HashOfAll(const ModelFiles& files, int threads) {
     }
   }
   // Few pieces are hashed sooner than threads are started.
-  const int wanted = threads > 0 ? threads : AvailableProcessors();
-  ThreadPool pool(static_cast<int>(std::clamp<int64_t>(std::ssize(pieces) / 4, 1, wanted)));
+  const int most = ThreadsFor(threads);
+  ThreadPool pool(static_cast<int>(std::clamp<int64_t>(std::ssize(pieces) / 4, 1, most)));
   pool.For(std::ssize(pieces), [&](int64_t i, int) {
     Piece& piece = pieces[static_cast<size_t>(i)];
     piece.digest = Sha256(piece.bytes);

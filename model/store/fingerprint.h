@@ -4,7 +4,7 @@
 
 #include <string>
 
-#include "model/load.h"
+#include "model/model_files.h"
 
 namespace retort {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "model/load.h"
+#include "model/model_files.h"
 
 namespace retort {
 

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/answer/json_follower.h"
 
+#include "base/ascii.h"
+#include "base/hex.h"
+
 namespace retort {
 namespace {
 
 constexpr size_t kDeepest = 256;  // as ParseJson
 
 bool IsJsonSpace(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsHex(char c) { return IsDigit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F'); }
 
 }  // namespace
 
@@ -100,7 +101,7 @@ JsonFollower::Event JsonFollower::InString(char c) {
     return known ? Event::kNone : Event::kBroken;
   }
   if (at_ == At::kUnicode) {
-    if (!IsHex(c)) return Event::kBroken;
+    if (HexDigit(c) < 0) return Event::kBroken;
     if (++hex_ == 4) at_ = At::kString;
     return Event::kNone;
   }

@@ -5,7 +5,7 @@
 namespace retort {
 namespace {
 
-constexpr size_t kMostNameBytes = 256;
+constexpr size_t kMostCallNameBytes = 256;
 
 // NAME and marks, then the arguments as a JSON object. Before the object the marks may be missing.
 class NamedReader : public CallReader {
@@ -36,7 +36,7 @@ class NamedReader : public CallReader {
     }
     if (!IsIdCharacter(c)) return name_.empty() ? State::kBroken : BehindName(c);
     name_ += c;
-    return name_.size() > kMostNameBytes ? State::kBroken : State::kGoing;
+    return name_.size() > kMostCallNameBytes ? State::kBroken : State::kGoing;
   }
   State BehindName(char c) {
     if (c == '{') return InArguments(c);

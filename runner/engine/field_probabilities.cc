@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "runner/engine/request_group.h"
 
 namespace retort {
 namespace {
@@ -166,21 +167,16 @@ std::vector<FieldChoice> ScoreFields(Engine& engine, const ChoiceRule& rule,
                                      const std::vector<int32_t>& answer,
                                      const Tokenizer& tokenizer) {
   FieldProbabilities fields(rule, asked, answer, tokenizer);
-  std::exception_ptr error;
+  RequestGroup requests(engine);
   for (size_t stream = 0; stream < fields.streams(); ++stream) {
     GenerationRequest request = fields.Request(stream);
     request.on_event = [&, stream](const GenerationEvent& event) {
-      if (event.error)
-        error = event.error;
-      else
-        fields.Take(stream, event.scores);
+      fields.Take(stream, event.scores);
       return true;
     };
-    engine.Submit(std::move(request));
+    requests.Submit(std::move(request));
   }
-  while (engine.Step()) {
-  }
-  if (error) std::rethrow_exception(error);
+  requests.Run();
   return fields.Result();
 }
 

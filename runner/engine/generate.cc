@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <chrono>
 
-#include "runner/engine/engine.h"
+#include "runner/engine/request_group.h"
 
 namespace retort {
 
@@ -16,29 +16,27 @@ Generation Generate(Engine& engine, std::vector<int32_t> prompt, const SamplingO
   const auto begin = Clock::now();
   auto first = begin;
   bool any = false;
-  std::exception_ptr error;
-  engine.Submit({std::move(prompt),
-                 sampling,
-                 [&](const GenerationEvent& event) {
-                   if (!any) first = Clock::now();
-                   any = true;
-                   out.text += event.text;
-                   out.ids.insert(out.ids.end(), event.ids.begin(), event.ids.end());
-                   out.finish = event.finish;
-                   out.drafted_tokens = event.drafted_tokens;
-                   out.accepted_tokens = event.accepted_tokens;
-                   if (event.error) return error = event.error, false;
-                   const bool go_on = !on_event || on_event(event);
-                   if (!go_on && out.finish == FinishReason::kNone)
-                     out.finish = FinishReason::kCancelled;
-                   return go_on;
-                 },
-                 std::move(shown_ids),
-                 {},
-                 std::move(constraint)});
-  while (out.finish == FinishReason::kNone && engine.Step()) {
+  RequestGroup request(engine);
+  request.Submit({std::move(prompt),
+                  sampling,
+                  [&](const GenerationEvent& event) {
+                    if (!any) first = Clock::now();
+                    any = true;
+                    out.text += event.text;
+                    out.ids.insert(out.ids.end(), event.ids.begin(), event.ids.end());
+                    out.finish = event.finish;
+                    out.drafted_tokens = event.drafted_tokens;
+                    out.accepted_tokens = event.accepted_tokens;
+                    const bool go_on = !on_event || on_event(event);
+                    if (!go_on && out.finish == FinishReason::kNone)
+                      out.finish = FinishReason::kCancelled;
+                    return go_on;
+                  },
+                  std::move(shown_ids),
+                  {},
+                  std::move(constraint)});
+  while (request.ended() == 0 && request.Step()) {
   }
-  if (error) std::rethrow_exception(error);
   out.prefill_seconds = seconds(first - begin);
   out.decode_seconds = seconds(Clock::now() - first);
   return out;

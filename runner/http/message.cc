@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/hex.h"
 #include "base/strings.h"
 
 namespace retort {
@@ -45,13 +46,6 @@ std::string_view ReasonOf(int status) {
     default:
       return "Unknown";
   }
-}
-
-// -1 if it is none.
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  const char lower = LowerLetter(c);
-  return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 // The status line and the fields that all answers have, without the empty line.
@@ -100,10 +94,9 @@ std::string StreamHeadBytes(const HttpStream& stream, int version, bool keep_ali
 }
 
 std::string ChunkBytes(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
   std::string size;
   for (size_t left = bytes.size(); left > 0; left /= 16)
-    size.insert(size.begin(), kDigits[left % 16]);
+    size.insert(size.begin(), kHexDigits[left % 16]);
   return Cat(size, "\r\n", bytes, "\r\n");
 }
 

@@ -4,7 +4,10 @@
 #include <algorithm>
 #include <random>
 
+#include "base/ascii.h"
 #include "base/error.h"
+#include "base/hex.h"
+#include "base/random_text.h"
 #include "base/strings.h"
 #include "base/text.h"
 
@@ -35,8 +38,7 @@ std::optional<std::string> HostWithoutPort(std::string_view text) {
 
 bool IsWordCharacter(char c) {
   constexpr std::string_view kMarks = "-_.";
-  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-         kMarks.find(c) != std::string_view::npos;
+  return IsLetterOrDigit(c) || kMarks.find(c) != std::string_view::npos;
 }
 
 // A coding that is not understood would hide where the body ends, and so where the next request
@@ -85,11 +87,8 @@ std::string RequestIdOf(const HttpHead& head) {
   const std::string& given = head.Field("x-request-id");
   if (!given.empty() && given.size() <= kMostBytes && std::ranges::all_of(given, IsWordCharacter))
     return given;
-  static constexpr char kDigits[] = "0123456789abcdef";
   thread_local std::mt19937_64 random{std::random_device{}()};
-  std::string id = "req_";
-  for (int i = 0; i < 24; ++i) id += kDigits[random() % 16];
-  return id;
+  return "req_" + RandomText(random, kHexDigits, 24);
 }
 
 std::optional<HttpFault> CheckHead(const HttpHead& head, const HostRule& hosts) {

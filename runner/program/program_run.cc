@@ -25,15 +25,12 @@ std::vector<Segment> PromptOf(const Program& program) {
 
 // The prompt behind BOS, if the model's files want one.
 std::vector<int32_t> BeginningOf(const Program& program, const ModelService& service) {
-  const Tokenizer& tokenizer = service.model().tokenizer;
-  auto ids =
-      tokenizer.EncodeAtMost(PromptOf(program), false, static_cast<size_t>(service.context()));
+  auto ids = service.model().tokenizer.EncodePromptAtMost(PromptOf(program),
+                                                          static_cast<size_t>(service.context()));
   if (!ids) {
     throw ApiError(400, Cat("the prompt has no room in the context of ", service.context()),
                    "prompt", "context_length_exceeded");
   }
-  const TokenizerSpec& spec = tokenizer.spec();
-  if (spec.add_bos && spec.bos >= 0) ids->insert(ids->begin(), spec.bos);
   return *std::move(ids);
 }
 

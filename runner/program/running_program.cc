@@ -10,7 +10,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMostWidth = 32;     // pieces at once
+constexpr int64_t kMostPieces = 32;    // pieces at once
 constexpr int64_t kMostContexts = 16;  // of prompts' tokens, where each piece reads all of its own
 
 }  // namespace
@@ -40,7 +40,7 @@ void RunningProgram::Submit(const std::shared_ptr<ProgramPiece>& piece) {
 }
 
 void RunningProgram::StartWaiting() {
-  while (!over_ && !waiting_.empty() && running_ < kMostWidth) {
+  while (!over_ && !waiting_.empty() && running_ < kMostPieces) {
     auto place = job_.places ? std::move(job_.places) : service_.TakePlace();
     if (!place) return;
     waiting_.front()->place = std::move(place);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/error.h"
 
 namespace retort {
@@ -13,8 +14,8 @@ constexpr size_t kMostRendered = 4 << 20;  // as much as a request's body
 constexpr size_t kMostName = 64;           // bytes
 constexpr size_t kMostReference = 1024;    // bytes: a name within branches within branches
 
-bool BeginsName(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
-bool GoesOnInName(char c) { return BeginsName(c) || (c >= '0' && c <= '9'); }
+bool BeginsName(char c) { return IsLetter(c) || c == '_'; }
+bool GoesOnInName(char c) { return BeginsName(c) || IsDigit(c); }
 
 // Names of what branches have made have dots: "checks.0.verdict".
 bool IsReference(std::string_view name) {

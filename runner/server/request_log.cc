@@ -8,6 +8,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
+#include "base/ascii.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
@@ -22,8 +23,6 @@ constexpr size_t kKeyLength = 20;       // characters
 constexpr size_t kMostText = 64 << 10;  // bytes of a prompt or an answer
 constexpr size_t kMostError = 100;      // bytes of an error
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool IsBlank(char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
 // Whether a word without blanks tells who somebody is.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/random_text.h"
 #include "runner/api/error.h"
 #include "runner/api/openai/answer.h"
 #include "runner/server/page.h"
@@ -135,12 +136,7 @@ void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
   work.Post(is_long, [this, pending] { Read(pending); });
 }
 
-std::string Server::State::NewId() {
-  static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-  std::string id;
-  for (int i = 0; i < 24; ++i) id += kDigits[random() % 36];
-  return id;
-}
+std::string Server::State::NewId() { return RandomText(random, kLettersAndDigits, 24); }
 
 Server::Server(ServedModel model, const ServerOptions& options, std::shared_ptr<const void> owner)
     : state_(std::make_unique<State>(std::move(model), options, std::move(owner))) {}

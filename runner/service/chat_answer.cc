@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/random_text.h"
 #include "base/strings.h"
 #include "runner/answer/call_grammar.h"
 #include "runner/answer/call_probe.h"
@@ -136,11 +137,9 @@ std::unique_ptr<AnswerParser> ChatAnswers::Parser(const ApiTools& tools, bool st
 }
 
 std::string ChatAnswers::CallId(uint64_t random) const {
-  static constexpr char kDigits[] = "0123456789abcdefghijklmnopqrstuvwxyz";
-  std::mt19937_64 digits(random);
-  std::string id = format_.short_ids ? "" : "call_";
-  for (int i = 0; i < (format_.short_ids ? 9 : 24); ++i) id += kDigits[digits() % 36];
-  return id;
+  std::mt19937_64 generator(random);
+  return format_.short_ids ? RandomText(generator, kLettersAndDigits, 9)
+                           : "call_" + RandomText(generator, kLettersAndDigits, 24);
 }
 
 }  // namespace retort

@@ -15,7 +15,7 @@ namespace {
 
 // Log-probabilities of one request, the likeliest tokens' too. Each takes some 100 bytes of the
 // answer.
-constexpr int64_t kMostLogprobs = 1 << 21;
+constexpr int64_t kMostAnswerLogprobs = 1 << 21;
 
 EngineOptions Paced(EngineOptions options) {
   options.paced = true;
@@ -196,11 +196,11 @@ void ModelService::CheckLogprobs(const ApiRequest& request,
     if (request.echo) tokens += size;
   }
   const int64_t all = tokens * request.best_of * (1 + *request.logprobs);
-  if (all <= kMostLogprobs) return;
+  if (all <= kMostAnswerLogprobs) return;
   throw BadValue(
       request.logprobs_field,
       Cat("could ask for ", all, " numbers: answers x tokens x (1 + the likeliest ones); ",
-          "at most ", kMostLogprobs, " are told, so lower 'max_tokens', say"));
+          "at most ", kMostAnswerLogprobs, " are told, so lower 'max_tokens', say"));
 }
 
 void ModelService::CheckSamplingIds(const SamplingOptions& sampling) const {

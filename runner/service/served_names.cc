@@ -3,22 +3,22 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/strings.h"
 #include "base/text.h"
 
 namespace retort {
 namespace {
 
-constexpr size_t kMostNameBytes = 128;
+constexpr size_t kMostModelNameBytes = 128;
 constexpr size_t kToldNames = 8;  // in an error
 
 // Names stand in paths, labels of metrics and logs; ":latest" is Ollama's.
 bool MayBeName(const std::string& name) {
   const auto fits = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("-_./").find(c) != std::string_view::npos;
+    return IsLetterOrDigit(c) || std::string_view("-_./").find(c) != std::string_view::npos;
   };
-  return !name.empty() && name.size() <= kMostNameBytes && std::ranges::all_of(name, fits);
+  return !name.empty() && name.size() <= kMostModelNameBytes && std::ranges::all_of(name, fits);
 }
 
 }  // namespace

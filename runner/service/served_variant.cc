@@ -1,26 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/service/served_variant.h"
 
-#include <cstdio>
-
 #include "base/clock.h"
+#include "base/hex.h"
 #include "base/random.h"
 #include "base/strings.h"
 
 namespace retort {
 namespace {
 
-std::string Hexadecimal(uint64_t number) {
-  char digits[20];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(number));
-  return digits;
-}
-
 std::string FingerprintOf(const ServedModel& model, bool adapter, const std::string& version) {
   const Architecture& config = model.model.config;
-  return "fp_" + Hexadecimal(NameKey(Cat(version, " ", model.name, " ", config.vocab, " ",
-                                         config.width, " ", NameOf(model.model.compute()), " ",
-                                         adapter || model.adapter != nullptr)));
+  return "fp_" + HexText(NameKey(Cat(version, " ", model.name, " ", config.vocab, " ", config.width,
+                                     " ", NameOf(model.model.compute()), " ",
+                                     adapter || model.adapter != nullptr)),
+                         16);
 }
 
 }  // namespace

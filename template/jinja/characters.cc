@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "template/jinja/special_case.h"
 #include "tokenizer/utf8.h"
 
@@ -102,8 +103,8 @@ void AppendForm(const Text& from, size_t at, CaseForm form, Text& out) {
   if (byte < 0x80) {
     const bool up = form == CaseForm::kUpper || form == CaseForm::kTitle;
     char c = text[at];
-    if (up && c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
-    if (!up && c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
+    if (up && IsLowerLetter(c)) c = static_cast<char>(c - 32);
+    if (!up && IsUpperLetter(c)) c = static_cast<char>(c + 32);
     out.Append(std::string_view(&c, 1), origin);
     return;
   }

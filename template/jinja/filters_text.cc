@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "template/jinja/call.h"
 #include "template/jinja/characters.h"
 #include "template/jinja/format.h"
@@ -131,7 +132,7 @@ Text UrlQuoted(const Text& text, bool query) {
   Text out;
   for (size_t i = 0; i < text.size(); ++i) {
     const char c = text.view()[i];
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+    const bool plain = IsLetterOrDigit(c) ||
                        std::string_view("_.-~").find(c) != std::string_view::npos ||
                        (c == '/' && !query);
     if (plain) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/ascii.h"
 #include "base/strings.h"
 #include "template/jinja/characters.h"
 #include "template/jinja/format.h"
@@ -7,8 +8,6 @@
 
 namespace retort::jinja {
 namespace {
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 class BraceFormatter {
  public:

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/ascii.h"
 #include "template/jinja/characters.h"
 #include "template/jinja/format.h"
 #include "template/jinja/html.h"
@@ -55,7 +56,7 @@ class PercentFormatter {
       return *n;
     }
     int64_t number = 0;
-    for (; Peek() >= '0' && Peek() <= '9'; ++at_) {
+    for (; IsDigit(Peek()); ++at_) {
       number = number * 10 + (Peek() - '0');
       if (number > INT32_MAX) throw rt_.Fault("a format's width is too large");
     }

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/hex.h"
+#include "base/strings.h"
 #include "template/jinja/call.h"
 #include "template/jinja/operators.h"
 #include "tokenizer/utf8.h"
@@ -78,11 +80,7 @@ class JsonWriter {
     return FloatText(v);
   }
 
-  static std::string HexEscape(char32_t unit) {
-    std::string out = "\\u";
-    for (int i = 3; i >= 0; --i) out += "0123456789abcdef"[(unit >> (4 * i)) & 15];
-    return out;
-  }
+  static std::string HexEscape(char32_t unit) { return Cat("\\u", HexText(unit, 4)); }
 
   std::string EscapeOf(char32_t c) const {
     if (c == '"') return "\\\"";

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/ascii.h"
 #include "base/text.h"
 #include "template/jinja/characters.h"
 #include "template/jinja/literals.h"
@@ -180,7 +181,7 @@ class Lexer {
   void Word(std::string& open) {
     const char c = text_[at_];
     if (c == '\'' || c == '"') return PutString(c);
-    if (c >= '0' && c <= '9') return PutNumber();
+    if (IsDigit(c)) return PutNumber();
     const Utf8Char first = DecodeUtf8(text_, at_);
     if (first.valid && IsWordCharacter(first.code)) {
       size_t end = at_;

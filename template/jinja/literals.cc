@@ -5,13 +5,12 @@
 #include <charconv>
 #include <limits>
 
+#include "base/ascii.h"
 #include "template/jinja/characters.h"
 #include "tokenizer/utf8.h"
 
 namespace retort::jinja {
 namespace {
-
-bool IsAsciiDigit(char c) { return c >= '0' && c <= '9'; }
 
 // The number of that many digits at `at`, or -1.
 int64_t Digits(std::string_view text, size_t at, size_t count, int base) {
@@ -32,10 +31,10 @@ std::optional<char> Simple(char c) {
 // Digits with single underscores between them; the end of the run.
 size_t DigitRun(std::string_view text, size_t at, std::string* digits) {
   while (at < text.size()) {
-    if (IsAsciiDigit(text[at])) {
+    if (IsDigit(text[at])) {
       *digits += text[at++];
-    } else if (text[at] == '_' && at + 1 < text.size() && IsAsciiDigit(text[at + 1]) &&
-               !digits->empty() && IsAsciiDigit(digits->back())) {
+    } else if (text[at] == '_' && at + 1 < text.size() && IsDigit(text[at + 1]) &&
+               !digits->empty() && IsDigit(digits->back())) {
       ++at;
     } else {
       break;
@@ -51,7 +50,7 @@ NumberLiteral ReadWithBase(std::string_view text, int base) {
   for (; at < text.size(); ++at) {
     const char c = text[at];
     int value = 99;
-    if (IsAsciiDigit(c)) value = c - '0';
+    if (IsDigit(c)) value = c - '0';
     if (c >= 'a' && c <= 'f') value = c - 'a' + 10;
     if (c >= 'A' && c <= 'F') value = c - 'A' + 10;
     if (c == '_') continue;
@@ -110,7 +109,7 @@ NumberLiteral ReadNumber(std::string_view text) {
   std::string digits;
   size_t at = DigitRun(text, 0, &digits);
   const size_t whole_end = at;
-  if (at + 1 < text.size() && text[at] == '.' && IsAsciiDigit(text[at + 1])) {
+  if (at + 1 < text.size() && text[at] == '.' && IsDigit(text[at + 1])) {
     digits += '.';
     at = DigitRun(text, at + 1, &digits);
     out.whole = false;
@@ -118,7 +117,7 @@ NumberLiteral ReadNumber(std::string_view text) {
   size_t exponent = at + 1;
   if (at < text.size() && (text[at] == 'e' || text[at] == 'E')) {
     if (exponent < text.size() && (text[exponent] == '+' || text[exponent] == '-')) ++exponent;
-    if (exponent < text.size() && IsAsciiDigit(text[exponent])) {
+    if (exponent < text.size() && IsDigit(text[exponent])) {
       digits += 'e';
       if (text[exponent - 1] == '-') digits += '-';
       at = DigitRun(text, exponent, &digits);
@@ -169,7 +168,7 @@ std::optional<double> ParseFloat(std::string_view text) {
   for (size_t i = 0; i < stripped.size(); ++i) {
     const char c = stripped.view()[i];
     const bool joins = c == '_' && i > 0 && i + 1 < stripped.size() &&
-                       IsAsciiDigit(stripped.view()[i - 1]) && IsAsciiDigit(stripped.view()[i + 1]);
+                       IsDigit(stripped.view()[i - 1]) && IsDigit(stripped.view()[i + 1]);
     if (!joins) plain += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
   }
   if (plain.starts_with('+')) plain.erase(0, 1);

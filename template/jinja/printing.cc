@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/hex.h"
 #include "base/strings.h"
 #include "template/jinja/characters.h"
 #include "template/jinja/operators.h"
@@ -7,23 +8,17 @@
 namespace retort::jinja {
 namespace {
 
-std::string Hex(char32_t code, int digits, std::string_view mark) {
-  std::string out(mark);
-  for (int i = digits - 1; i >= 0; --i) out += "0123456789abcdef"[(code >> (4 * i)) & 15];
-  return out;
-}
-
 // What repr writes for a character: itself or an escape.
 std::string ShownCharacter(std::string_view text, const Utf8Char& c, size_t at, char quote) {
-  if (!c.valid) return Hex(static_cast<unsigned char>(text[at]), 2, "\\x");
+  if (!c.valid) return Cat("\\x", HexText(text.substr(at, 1)));
   if (c.code == '\n') return "\\n";
   if (c.code == '\r') return "\\r";
   if (c.code == '\t') return "\\t";
   if (c.code == '\\' || c.code == static_cast<char32_t>(quote))
     return Cat("\\", static_cast<char>(c.code));
   if (IsPrintable(c.code)) return std::string(text.substr(at, static_cast<size_t>(c.size)));
-  if (c.code < 0x100) return Hex(c.code, 2, "\\x");
-  return c.code < 0x10000 ? Hex(c.code, 4, "\\u") : Hex(c.code, 8, "\\U");
+  if (c.code < 0x100) return Cat("\\x", HexText(c.code, 2));
+  return c.code < 0x10000 ? Cat("\\u", HexText(c.code, 4)) : Cat("\\U", HexText(c.code, 8));
 }
 
 class Printer {

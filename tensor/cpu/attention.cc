@@ -93,7 +93,7 @@ struct ForwardTile {
       if (r < tile.rows()) CopyRow<W>(q + tile.Offset(r), g.dim, g.scale, s.out + r * g.padded_dim);
     }
     std::fill(s.out + tile.rows() * g.padded_dim, s.out + rows * g.padded_dim, 0.0f);
-    Transpose<W>(s.out, g.padded_dim, rows, RoundedUp(g.dim, W), s.queries, rows);
+    Transpose<W>(s.out, g.padded_dim, rows, RoundUp(g.dim, W), s.queries, rows);
     std::fill(s.out, s.out + rows * g.padded_dim, 0.0f);
   }
 
@@ -103,7 +103,7 @@ struct ForwardTile {
     const QueryTile& tile = *work;
     const ForwardSpace& s = *space;
     const AttentionGeometry& g = *tile.geometry;
-    const int64_t rows = RoundedUp(tile.rows(), W), cols = RoundedUp(g.dim, W), ld = g.padded_dim;
+    const int64_t rows = RoundUp(tile.rows(), W), cols = RoundUp(g.dim, W), ld = g.padded_dim;
     Begin<W>(tile, x->q, rows, s);
     const int64_t end = tile.LastKey(tile.count - 1) + 1;
     // Key tiles end at multiples of their size, also in a window: so a query's sums do not depend

@@ -12,6 +12,7 @@
 #include <new>
 #include <type_traits>
 
+#include "base/rounding.h"
 #include "tensor/backend.h"
 #include "tensor/cpu/loops.h"
 #include "tensor/cpu/simd.h"
@@ -24,11 +25,8 @@ inline constexpr int64_t kTileRows = 64;  // more only if a group of heads is la
 
 // Rows of tiles are stored in buffers padded for the widest vectors, so that kernels of any vector
 // width work on whole vectors.
-constexpr int64_t RoundedUp(int64_t n, int64_t multiple) {
-  return (n + multiple - 1) / multiple * multiple;
-}
 constexpr int64_t RoundedDown(int64_t n, int64_t multiple) { return n / multiple * multiple; }
-constexpr int64_t Padded(int64_t n) { return RoundedUp(n, 16); }
+constexpr int64_t Padded(int64_t n) { return RoundUp(n, 16); }
 
 struct AttentionGeometry {
   int64_t heads, kv_heads, group, dim;  // group = heads / kv_heads

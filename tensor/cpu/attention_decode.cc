@@ -112,7 +112,7 @@ struct DecodeKernel {
   // scores become exp(score - most), 0 beyond the n keys.
   template <int W>
   RETORT_INLINE static void Softmax(float* scores, int64_t n, float* most, float* sum) {
-    const int64_t whole = RoundedUp(n, W);
+    const int64_t whole = RoundUp(n, W);
     for (int64_t k = n; k < whole; ++k) scores[k] = kMinusInfinity;
     Floats<W> best = Splat<W>(kMinusInfinity), total = {};
     for (int64_t k = 0; k < whole; k += W) best = Max<W>(Load<W>(scores + k), best);

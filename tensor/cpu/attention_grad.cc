@@ -74,7 +74,7 @@ struct GradPiece {
   RETORT_INLINE static void Begin(const QueryTile& tile, const GradTensors& x, int64_t rows,
                                   const GradSpace& s) {
     const AttentionGeometry& g = *tile.geometry;
-    const int64_t ld = g.padded_dim, cols = RoundedUp(g.dim, W);
+    const int64_t ld = g.padded_dim, cols = RoundUp(g.dim, W);
     std::fill(s.dq, s.dq + rows * ld, 0.0f);
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t query = std::min(r / g.group, tile.count - 1);
@@ -129,7 +129,7 @@ struct GradPiece {
                                       float* gradient, int64_t skipped) {
     const TileA left{a, rows, 1};
     const TileB right{b, g.padded_dim};
-    const int64_t cols = RoundedUp(g.dim, W), depth = rows;
+    const int64_t cols = RoundUp(g.dim, W), depth = rows;
     if (at.consecutive && g.dim % W == 0) {
       const TileC sum{gradient + (at.at[0] - skipped), g.key_row};
       return CallSimd<TileProduct<true>, W>(at.count, cols, depth, left, right, sum);
@@ -144,7 +144,7 @@ struct GradPiece {
   template <int W>
   RETORT_INLINE static void Tile(const QueryTile& tile, const GradTensors& x, const GradSpace& s) {
     const AttentionGeometry& g = *tile.geometry;
-    const int64_t rows = RoundedUp(tile.rows(), W), cols = RoundedUp(g.dim, W), ld = g.padded_dim;
+    const int64_t rows = RoundUp(tile.rows(), W), cols = RoundUp(g.dim, W), ld = g.padded_dim;
     Begin<W>(tile, x, rows, s);
     const int64_t end = tile.LastKey(tile.count - 1) + 1;
     for (int64_t first = tile.FirstKey(0); first < end; first += kTileKeys) {
@@ -184,7 +184,7 @@ struct GradPiece {
   }
 };
 
-constexpr int64_t kPieces = 8;          // with at least this many, runs are not divided
+constexpr int64_t kManyRuns = 8;        // with at least this many, runs are not divided
 constexpr int64_t kShareQueries = 256;  // minimal queries per share
 
 // The range [first, end) of the key rows of a run's keys [0, keys).
@@ -205,7 +205,7 @@ std::pair<int64_t, int64_t> KeyRange(const AttentionLayout& layout, const Attent
 std::vector<Share> Shares(const AttentionGeometry& g, Backend& backend,
                           std::vector<KeySums>& sums) {
   std::vector<Share> all;
-  const bool few = std::ssize(g.layout->runs) * g.kv_heads < kPieces;
+  const bool few = std::ssize(g.layout->runs) * g.kv_heads < kManyRuns;
   for (const AttentionRun& run : g.layout->runs) {
     int64_t middle = 0;
     if (few && run.queries >= 2 * kShareQueries) {

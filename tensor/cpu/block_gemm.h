@@ -11,6 +11,7 @@
 namespace retort {
 
 inline constexpr int64_t kPanel = 64;      // columns of a panel
+inline constexpr int64_t kTailRows = 48;   // of the buffer for a panel of fewer columns
 inline constexpr int64_t kDepthStep = 32;  // a panel's depth is padded with zeros to a multiple
 
 // out [rows,cols] (+)= a [rows,depth] b [depth,64]. a and b are of the kernel's type, rows of a

@@ -17,7 +17,6 @@ namespace {
 #define RETORT_BF16 [[gnu::target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16")]]
 
 constexpr int kVectors = kPanel / 16;
-constexpr int64_t kTailRows = 48;
 
 // kRows rows, `pairs` pairs deep.
 template <int kRows>

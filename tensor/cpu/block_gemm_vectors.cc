@@ -7,8 +7,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kWidest = 16;    // floats in the widest vectors
-constexpr int64_t kTailRows = 48;  // rows of the buffer for panels with a partial last vector
+constexpr int64_t kWidest = 16;  // floats in the widest vectors
 
 class VectorGemm : public BlockGemm {
  public:

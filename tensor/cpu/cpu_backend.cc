@@ -75,7 +75,7 @@ Event CpuBackend::DownloadBytes(const Tensor& x, std::span<std::byte> out) {
 }
 
 std::unique_ptr<Backend> MakeCpuBackend(int threads, Compute compute, PoolWork work) {
-  return std::make_unique<CpuBackend>(threads > 0 ? threads : AvailableProcessors(), compute, work);
+  return std::make_unique<CpuBackend>(ThreadsFor(threads), compute, work);
 }
 
 }  // namespace retort

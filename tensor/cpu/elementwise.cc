@@ -26,15 +26,6 @@ struct AddOp {
   }
 };
 
-struct ScaleOp {
-  float* x;
-  float factor;
-  template <int W, class Lanes>
-  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
-    Store<W>(x + i, Load<W>(x + i, lanes) * factor, lanes);
-  }
-};
-
 struct RowTerm {
   const float* x;
   int64_t cols;

@@ -9,19 +9,19 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kMostRows = 85 * kInt8TileRows;  // per piece: its sums fit in the L2
+constexpr int64_t kMostPieceRows = 85 * kInt8TileRows;  // per piece: its sums fit in the L2
 constexpr int64_t kFewRows = 32;
 
 // The division of a parallel pass into pieces. Depends on the shape alone.
-struct Partition {
+struct Int8Partition {
   int64_t rows, blocks, parts;  // the sum of `parts` consecutive Int8Rows is one row of y
   int64_t piece_rows, row_pieces;
   int64_t chunk;   // blocks packed at a time
   int64_t strips;  // per piece; with more of them, activations are read less often from far caches
 
-  Partition(const TileKernel& kernel, const Int8Rows& x, int64_t x_blocks)
+  Int8Partition(const TileKernel& kernel, const Int8Rows& x, int64_t x_blocks)
       : rows(std::ssize(x.rows())), blocks(x_blocks), parts(x.parts()) {
-    row_pieces = CeilDiv(rows, kMostRows);
+    row_pieces = CeilDiv(rows, kMostPieceRows);
     piece_rows = RoundUp(CeilDiv(rows, row_pieces), parts);
     const auto& sizes = kernel.sizes();
     chunk = RoundUp(CeilDiv(blocks, CeilDiv(blocks, sizes.most_blocks)), sizes.block_step);
@@ -42,19 +42,19 @@ struct Tiles {
 };
 
 // A worker's work space.
-struct Scratch {
+struct Int8Scratch {
   std::byte* packed;
   float* sums;  // [strips, piece_rows, kStripRows]
 
-  static int64_t PackedBytes(const TileKernel& kernel, const Partition& partition) {
+  static int64_t PackedBytes(const TileKernel& kernel, const Int8Partition& partition) {
     return partition.chunk * kernel.sizes().packed_bytes;
   }
-  static int64_t Bytes(const TileKernel& kernel, const Partition& partition) {
+  static int64_t Bytes(const TileKernel& kernel, const Int8Partition& partition) {
     return RoundUp(
         PackedBytes(kernel, partition) + partition.strips * partition.piece_rows * kStripRows * 4,
         64);
   }
-  Scratch(const TileKernel& kernel, const Partition& partition, std::byte* at)
+  Int8Scratch(const TileKernel& kernel, const Int8Partition& partition, std::byte* at)
       : packed(at), sums(reinterpret_cast<float*>(at + PackedBytes(kernel, partition))) {}
 };
 
@@ -62,7 +62,7 @@ struct Scratch {
 // top on, at most partition.piece_rows.
 class StripPiece {
  public:
-  StripPiece(const TileKernel& kernel, const Partition& partition, const WeightProduct& product,
+  StripPiece(const TileKernel& kernel, const Int8Partition& partition, const WeightProduct& product,
              int64_t strip, int64_t top)
       : kernel_(kernel),
         partition_(partition),
@@ -75,7 +75,7 @@ class StripPiece {
         direct_(partition.parts == 1 && (strip + partition.strips) * kStripRows <= w_.rows()) {}
 
   // x: all rows, as Interleaved() lays them out.
-  void Run(const std::byte* x, const Scratch& scratch) const {
+  void Run(const std::byte* x, const Int8Scratch& scratch) const {
     const int64_t strips = std::min(partition_.strips, CeilDiv(w_.rows(), kStripRows) - strip_);
     for (int64_t first = 0; first < partition_.blocks; first += partition_.chunk) {
       const int64_t blocks = std::min(partition_.chunk, partition_.blocks - first);
@@ -106,7 +106,7 @@ class StripPiece {
   int64_t FirstRow(int64_t strip) const {
     return overlaps_ ? std::min(strip * kStripRows, w_.rows() - kStripRows) : strip * kStripRows;
   }
-  float* SumsOf(const Scratch& scratch, int64_t strip, int64_t row) const {
+  float* SumsOf(const Int8Scratch& scratch, int64_t strip, int64_t row) const {
     return scratch.sums + (strip * partition_.piece_rows + row) * kStripRows;
   }
   // With few rows of x, memory takes as long as the arithmetic. So the part of the next strip that
@@ -129,7 +129,7 @@ class StripPiece {
   }
 
   const TileKernel& kernel_;
-  const Partition& partition_;
+  const Int8Partition& partition_;
   const Weight& w_;
   float* y_;
   int64_t strip_, top_;
@@ -140,7 +140,7 @@ class StripPiece {
 
 // x in the layout of StripPiece::Run: interleaved tiles, piece by piece.
 Tensor Interleaved(ThreadPool& pool, Memory& memory, const TileKernel& kernel,
-                   const Partition& partition, std::span<const Int8Row> x) {
+                   const Int8Partition& partition, std::span<const Int8Row> x) {
   const int64_t bytes = kernel.TileBytes(partition.rows, partition.blocks);
   Tensor out = Tensor::Make(memory, {bytes}, DType::kU8);
   const double moved = 4.0 * static_cast<double>(out.bytes());
@@ -190,9 +190,9 @@ const TileKernel& VnniTiles() {
 
 void Int8PanelForward(ThreadPool& pool, Memory& memory, const TileKernel& kernel, const Int8Rows& x,
                       std::span<WeightProduct> products) {
-  const Partition partition(kernel, x, products[0].w->cols() / kBlockValues);
+  const Int8Partition partition(kernel, x, products[0].w->cols() / kBlockValues);
   const Tensor tiles = Interleaved(pool, memory, kernel, partition, x.rows());
-  const int64_t scratch_bytes = Scratch::Bytes(kernel, partition);
+  const int64_t scratch_bytes = Int8Scratch::Bytes(kernel, partition);
   const Tensor scratches = Tensor::Make(memory, {pool.threads(), scratch_bytes}, DType::kU8);
   int64_t pieces = 0, outputs = 0;
   for (const WeightProduct& p : products) {
@@ -206,7 +206,7 @@ void Int8PanelForward(ThreadPool& pool, Memory& memory, const TileKernel& kernel
     const WeightProduct* p = products.data();
     for (; piece >= partition.Pieces(*p->w); ++p) piece -= partition.Pieces(*p->w);
     const int64_t strip = piece / partition.row_pieces * partition.strips;
-    const Scratch scratch(kernel, partition, scratches.raw() + worker * scratch_bytes);
+    const Int8Scratch scratch(kernel, partition, scratches.raw() + worker * scratch_bytes);
     StripPiece(kernel, partition, *p, strip, piece % partition.row_pieces * partition.piece_rows)
         .Run(tiles.raw(), scratch);
   });

@@ -17,7 +17,8 @@ int64_t Grain(int64_t cols) {
   return std::clamp<int64_t>((1 << 15) / std::max<int64_t>(1, cols), 4, 64) / 4 * 4;
 }
 
-void FewRows(ThreadPool& pool, Isa isa, const Int8Rows& x, std::span<WeightProduct> products) {
+void MultiplyFewRows(ThreadPool& pool, Isa isa, const Int8Rows& x,
+                     std::span<WeightProduct> products) {
   constexpr int64_t kMostOutputs = 64;
   const int64_t rows = std::ssize(x.rows()), parts = x.parts();
   ForOutputs(pool, rows, Grain(products[0].w->cols()), products,
@@ -64,7 +65,7 @@ void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int6
     products = products.subspan(count);
     switch (way(same[0])) {
       case Way::kFewRows:
-        FewRows(pool, isa, quantised, same);
+        MultiplyFewRows(pool, isa, quantised, same);
         break;
       case Way::kVnni:
         Streams(quantised, same) ? StreamForward(pool, memory, quantised, same)

@@ -71,6 +71,19 @@ void ForElements(ThreadPool& pool, Isa isa, int64_t n, const Op& op) {
             [&](int64_t begin, int64_t end) { CallSimd<LanesKernel>(isa, &op, begin, end); });
 }
 
+// x *= factor
+struct ScaleOp {
+  float* x;
+  float factor;
+  template <int W, class Lanes>
+  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
+    Store<W>(x + i, Load<W>(x + i, lanes) * factor, lanes);
+  }
+};
+
+// Columns per piece where rows are added to rows that several of them may name.
+inline constexpr int64_t kAddedColumns = 256;
+
 // out[c] += sum over rows t of op.template Term<W>(t, c, lanes), for a strip of columns. Summed in
 // blocks of rows to keep the rounding error small.
 struct ColumnSumsKernel {

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "base/rounding.h"
 #include "base/threads.h"
 #include "tensor/backend.h"
 #include "tensor/cpu/block_gemm.h"
@@ -40,8 +41,6 @@ struct WeightProduct {
   AdapterProduct adapter;
   Arithmetic arithmetic;
 };
-
-constexpr int64_t CeilDiv(int64_t n, int64_t step) { return (n + step - 1) / step; }
 
 class CpuProducts {
  public:
@@ -135,7 +134,5 @@ void Int8Forward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int6
 // The same for weights whose format has BlockFormat::codes.
 void SuperForward(ThreadPool& pool, Memory& memory, Isa isa, const float* x, int64_t rows,
                   std::span<WeightProduct> products);
-
-constexpr int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
 }  // namespace retort

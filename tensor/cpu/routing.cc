@@ -13,8 +13,6 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kStrip = 256;  // columns per piece of AddWeightedRows
-
 // The routing of one token.
 struct RouteRow {
   const float* logits;
@@ -160,7 +158,7 @@ void CpuBackend::AddWeightedRows(const Tensor& x, const Tensor& weights, const T
   const std::span<const int32_t> rows = Numbers(row_numbers), places = Numbers(place_numbers);
   CheckPlaces(x, weights, rows, places, out);
   const int64_t cols = x.cols();
-  ForRanges(pool_, cols, kStrip, [&](int64_t begin, int64_t end) {
+  ForRanges(pool_, cols, kAddedColumns, [&](int64_t begin, int64_t end) {
     for (size_t i = 0; i < rows.size(); ++i) {
       const float* from = x.data<float>() + static_cast<int64_t>(i) * cols;
       const WeightedRow op{from, weights.data<float>()[places[i]], true,

@@ -9,8 +9,6 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kStrip = 256;  // columns per piece of ScatterAddRows
-
 struct AddRow {
   template <int W>
   RETORT_INLINE static void Run(const float* x, float* sum, int64_t n) {
@@ -19,18 +17,13 @@ struct AddRow {
 };
 
 // The row indices. Throws Error{kBug} unless there are `count` of them, all in [0, limit).
-const int32_t* Checked(const Tensor& rows, int64_t count, int64_t limit) {
+const int32_t* CheckedNumbers(const Tensor& rows, int64_t count, int64_t limit) {
   RETORT_CHECK(rows.elements() == count, rows.elements(), " row numbers for ", count, " rows");
   const int32_t* numbers = rows.data<int32_t>();
   for (int64_t i = 0; i < count; ++i) {
     RETORT_CHECK(numbers[i] >= 0 && numbers[i] < limit, "row ", numbers[i], " of ", limit);
   }
   return numbers;
-}
-
-void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
-  RETORT_CHECK(whole.rows() == part.rows() && begin >= 0 && begin + part.cols() <= whole.cols(),
-               "columns ", begin, " + ", part.shape().text(), " of ", whole.shape().text());
 }
 
 void StoreRow(const float* x, int64_t n, std::byte* row, DType type) {
@@ -48,7 +41,7 @@ void StoreRow(const float* x, int64_t n, std::byte* row, DType type) {
 void CpuBackend::GatherRows(const Tensor& x, const Tensor& numbers, Tensor& out) {
   const int64_t cols = x.cols();
   RETORT_CHECK(out.cols() == cols);
-  const int32_t* rows = Checked(numbers, out.rows(), x.rows());
+  const int32_t* rows = CheckedNumbers(numbers, out.rows(), x.rows());
   ForRanges(pool_, out.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       std::memcpy(out.data<float>() + i * cols, x.data<float>() + rows[i] * cols,
@@ -61,8 +54,8 @@ void CpuBackend::GatherRows(const Tensor& x, const Tensor& numbers, Tensor& out)
 void CpuBackend::ScatterAddRows(const Tensor& x, const Tensor& numbers, Tensor& out) {
   const int64_t cols = x.cols();
   RETORT_CHECK(out.cols() == cols);
-  const int32_t* rows = Checked(numbers, x.rows(), out.rows());
-  ForRanges(pool_, cols, kStrip, [&](int64_t begin, int64_t end) {
+  const int32_t* rows = CheckedNumbers(numbers, x.rows(), out.rows());
+  ForRanges(pool_, cols, kAddedColumns, [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < x.rows(); ++i) {
       const float* from = x.data<float>() + i * cols + begin;
       CallSimd<AddRow>(isa_, from, out.data<float>() + rows[i] * cols + begin, end - begin);
@@ -73,7 +66,7 @@ void CpuBackend::ScatterAddRows(const Tensor& x, const Tensor& numbers, Tensor& 
 void CpuBackend::PutRows(const Tensor& x, const Tensor& numbers, Tensor& out) {
   const int64_t cols = x.cols();
   RETORT_CHECK(out.cols() == cols);
-  const int32_t* rows = Checked(numbers, x.rows(), out.rows());
+  const int32_t* rows = CheckedNumbers(numbers, x.rows(), out.rows());
   ForRanges(pool_, x.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       std::memcpy(out.data<float>() + rows[i] * cols, x.data<float>() + i * cols,
@@ -85,7 +78,7 @@ void CpuBackend::PutRows(const Tensor& x, const Tensor& numbers, Tensor& out) {
 void CpuBackend::PutColumns(const Tensor& x, const Tensor& numbers, Tensor& out) {
   const int64_t cols = x.cols();
   RETORT_CHECK(x.rows() == out.rows());
-  const int32_t* columns = Checked(numbers, cols, out.cols());
+  const int32_t* columns = CheckedNumbers(numbers, cols, out.cols());
   for (int64_t t = 0; t < x.rows(); ++t) {
     for (int64_t i = 0; i < cols; ++i)
       out.data<float>()[t * out.cols() + columns[i]] = x.data<float>()[t * cols + i];
@@ -95,7 +88,7 @@ void CpuBackend::PutColumns(const Tensor& x, const Tensor& numbers, Tensor& out)
 void CpuBackend::TakeColumns(Tensor& y, const Tensor& numbers, Tensor& x) {
   const int64_t cols = x.cols();
   RETORT_CHECK(x.rows() == y.rows());
-  const int32_t* columns = Checked(numbers, cols, y.cols());
+  const int32_t* columns = CheckedNumbers(numbers, cols, y.cols());
   for (int64_t t = 0; t < x.rows(); ++t) {
     for (int64_t i = 0; i < cols; ++i)
       x.data<float>()[t * cols + i] = std::exchange(y.data<float>()[t * y.cols() + columns[i]], 0);
@@ -132,7 +125,7 @@ void CpuBackend::StoreRows(const Tensor& x, const Tensor& numbers, Tensor& pages
   RETORT_CHECK(cols == heads * dim, x.shape().text(), " into ", pages.shape().text());
   RETORT_CHECK(type == DType::kF32 || type == DType::kF16 || type == DType::kBF16, "pages of ",
                NameOf(type));
-  const int32_t* rows = Checked(numbers, x.rows(), pages.shape()[0] * page_rows);
+  const int32_t* rows = CheckedNumbers(numbers, x.rows(), pages.shape()[0] * page_rows);
   ForRanges(pool_, x.rows(), RowsPerPiece(cols), [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
       const int64_t row = rows[t], page = row / page_rows;

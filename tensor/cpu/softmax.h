@@ -64,13 +64,4 @@ struct PlainTerm {
   }
 };
 
-struct ScaleOp {
-  float* x;
-  float factor;
-  template <int W, class Lanes>
-  RETORT_INLINE void Step(int64_t i, Lanes lanes) const {
-    Store<W>(x + i, Load<W>(x + i, lanes) * factor, lanes);
-  }
-};
-
 }  // namespace retort

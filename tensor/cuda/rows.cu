@@ -75,11 +75,6 @@ void CheckNumbers(const Tensor& numbers, int64_t count) {
                " rows");
 }
 
-void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
-  RETORT_CHECK(whole.rows() == part.rows() && begin >= 0 && begin + part.cols() <= whole.cols(),
-               "columns ", begin, " + ", part.shape().text(), " of ", whole.shape().text());
-}
-
 void CheckPicked(const Tensor& whole, const Tensor& columns, const Tensor& part) {
   RETORT_CHECK(part.rows() == whole.rows() && columns.elements() == part.cols(), columns.elements(),
                " columns of ", whole.shape().text(), " for ", part.shape().text());

@@ -34,4 +34,8 @@ class RowKernels {
   ~RowKernels() = default;
 };
 
+// Throws Error{kBug} unless `part` is as large as the columns of `whole` from `begin` on that it is
+// copied from or added to.
+void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part);
+
 }  // namespace retort

@@ -16,11 +16,6 @@ std::span<const int32_t> Checked(const Tensor& rows, int64_t limit, const Tensor
   return numbers;
 }
 
-void CheckColumns(const Tensor& whole, int64_t begin, const Tensor& part) {
-  RETORT_CHECK(whole.rows() == part.rows() && begin >= 0 && begin + part.cols() <= whole.cols(),
-               "columns ", begin, " + ", part.shape().text(), " of ", whole.shape().text());
-}
-
 }  // namespace
 
 void ReferenceBackend::EmbedRows(const PreparedWeight& prepared, const Tensor& numbers,

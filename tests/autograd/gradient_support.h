@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "autograd/gradient_check.h"
 #include "autograd/ops.h"
+#include "tests/support/gradient_check.h"
 
 namespace retort {
 

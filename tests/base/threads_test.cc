@@ -66,6 +66,12 @@ TEST(ThreadPool, ThatGetsNoThreadsFails) {
   EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
+TEST(Threads, AreThoseWantedOrOneForEachProcessor) {
+  EXPECT_EQ(ThreadsFor(3), 3);
+  EXPECT_EQ(ThreadsFor(0), AvailableProcessors());
+  EXPECT_EQ(ThreadsFor(-1), AvailableProcessors());
+}
+
 TEST(ThreadPool, ANestedCallRunsInline) {
   ThreadPool pool(2);
   std::atomic<int> count{0};

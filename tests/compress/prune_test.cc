@@ -9,9 +9,10 @@
 
 #include "eval/loss.h"
 #include "formats/safetensors.h"
+#include "model/load.h"
 #include "model/store/fingerprint.h"
 #include "model/store/folders.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 #include "tests/support/shared_data.h"
 #include "tokenizer/load_tokenizer.h"
 

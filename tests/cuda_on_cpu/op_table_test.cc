@@ -2,21 +2,11 @@
 // The table of kernel cases through the CUDA sources, against the double reference.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "tensor/cuda/cuda_backend.h"
 #include "tests/support/op_cases.h"
 
 namespace retort {
 namespace {
-
-std::vector<std::string> Kernels() {
-  std::vector<std::string> kernels;
-  for (const OpCase& op_case : AllOpCases()) kernels.push_back(op_case.kernel);
-  std::ranges::sort(kernels);
-  kernels.erase(std::unique(kernels.begin(), kernels.end()), kernels.end());
-  return kernels;
-}
 
 std::vector<OpOutput> OnCuda(const OpCase& op_case) {
   cuda::CudaBackend backend(0, 1, op_case.compute);
@@ -40,7 +30,7 @@ TEST_P(CudaOpTest, AgreesWithTheReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, CudaOpTest, testing::ValuesIn(Kernels()),
+INSTANTIATE_TEST_SUITE_P(Table, CudaOpTest, testing::ValuesIn(KernelsOfCases()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <limits>
 #include <numeric>
 
+#include "base/hex.h"
 #include "data/teacher_files.h"
 #include "tests/data/teacher_cache_support.h"
 
@@ -228,12 +229,8 @@ TEST_F(TeacherCache, TheArithmeticIsThatOfTheFiles) {
 TEST_F(TeacherCache, HashesIdsAndLabels) {
   // printf '\001\000\000\000\002\000\000\000\234\377\377\377\002\000\000\000' | sha256sum
   const ExampleHash hash = HashOf({5, {1, 2}, {kNoLoss, 2}});
-  std::string hex;
-  for (const std::byte b : hash) {
-    hex += "0123456789abcdef"[static_cast<int>(b) >> 4];
-    hex += "0123456789abcdef"[static_cast<int>(b) & 15];
-  }
-  EXPECT_EQ(hex, "a568bf08973b1b8502c2e30d1b9a29ac");
+  const std::string_view bytes(reinterpret_cast<const char*>(hash.data()), hash.size());
+  EXPECT_EQ(HexText(bytes), "a568bf08973b1b8502c2e30d1b9a29ac");
   EXPECT_EQ(HashOf({9, {1, 2}, {kNoLoss, 2}}), hash);  // whichever row it came from
   EXPECT_NE(HashOf({5, {1, 2}, {kNoLoss, kNoLoss}}), hash);
   EXPECT_NE(HashOf({5, {2, 2}, {kNoLoss, 2}}), hash);

@@ -26,7 +26,7 @@ class ExactTest : public testing::Test {
     for (size_t i = 0; i < at; ++i) text += decoder.Push(ids[i]);
     return text + decoder.Flush();
   }
-  ExactResult Evaluate(const std::vector<Answer>& answers, const ExactOptions& options = {}) {
+  ExactResult Evaluate(const std::vector<Answer>& answers, const QuestionOptions& options = {}) {
     return EvaluateExact(*world_.model, nullptr, world_.tokenizer, nullptr, answers, options);
   }
 
@@ -42,7 +42,7 @@ TEST_F(ExactTest, ComparesWithoutWhiteSpaceAround) {
                                        {"longer", prompt_, bare + "x"},
                                        {"shorter", prompt_, bare.substr(0, bare.size() - 1)},
                                        {"other", prompt_, "x" + bare}};
-  ExactOptions options;
+  QuestionOptions options;
   options.parallel = 2;
   const ExactResult result = Evaluate(answers, options);
   EXPECT_EQ(result.matched, (std::vector<bool>{true, true, false, false, false}));
@@ -60,7 +60,7 @@ TEST_F(ExactTest, StopsAsSoonAsItCannotMatch) {
 TEST_F(ExactTest, LongRowsAreRefusedOrLeftOut) {
   const std::vector<Answer> answers = {{"short", {ByteTokenizer::kBos}, "a"},
                                        {"long", prompt_, std::string(60, 'a')}};
-  ExactOptions options;
+  QuestionOptions options;
   options.max_tokens = 40;
   EXPECT_THROW(Evaluate(answers, options), Error);
   options.over_length = OverLength::kDrop;

@@ -68,7 +68,7 @@ TEST(FieldsResult, RefusesRowsWithoutFields) {
 TEST(EvaluateFields, DecodesWholeAnswers) {
   const SmallWorld world{9};
   const auto prompt = world.tokenizer.EncodePrompt("a prompt");
-  FieldsOptions options;
+  QuestionOptions options;
   options.parallel = 2;
   const FieldsResult r =
       EvaluateFields(*world.model, nullptr, world.tokenizer, nullptr,

@@ -5,13 +5,14 @@
 
 #include <set>
 
-#include "autograd/gradient_check.h"
 #include "base/random.h"
 #include "export/merge.h"
 #include "export/merged_weights.h"
 #include "formats/safetensors.h"
+#include "model/load.h"
 #include "model/store/folders.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/gradient_check.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

@@ -9,7 +9,7 @@
 #include "export/verify.h"
 #include "formats/safetensors.h"
 #include "model/load.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

@@ -10,8 +10,9 @@
 #include "export/merge.h"
 #include "formats/safetensors.h"
 #include "model/store/fingerprint.h"
+#include "model/stored_tensors.h"
 #include "tensor/quant/quant.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 #include "tests/support/family_configs.h"
 
 namespace retort {

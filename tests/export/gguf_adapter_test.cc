@@ -12,9 +12,10 @@
 #include "export/merge.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
+#include "model/load.h"
 #include "model/store/folders.h"
 #include "tensor/quant/quant.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

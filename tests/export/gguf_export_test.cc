@@ -2,9 +2,10 @@
 #include "export/gguf_export.h"
 
 #include "export/init_model.h"
+#include "model/load.h"
 #include "tensor/cpu/products.h"
 #include "tensor/quant/quant.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "export/init_model.h"
 #include "formats/gguf.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 #include "tests/support/family_configs.h"
 
 namespace retort {

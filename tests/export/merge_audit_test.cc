@@ -6,7 +6,7 @@
 
 #include "export/merge.h"
 #include "model/store/fingerprint.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 #include "tokenizer/load_tokenizer.h"
 
 namespace retort {

@@ -9,7 +9,7 @@
 #include "model/store/fingerprint.h"
 #include "model/store/folders.h"
 #include "tensor/quant/quant.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 #include "tests/support/shared_data.h"
 #include "tokenizer/load_tokenizer.h"
 

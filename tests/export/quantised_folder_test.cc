@@ -6,8 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "eval/agreement.h"
+#include "model/load.h"
+#include "model/stored_tensors.h"
 #include "tensor/quant/quant.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 #include "tests/support/family_configs.h"
 
 namespace retort {

@@ -8,7 +8,8 @@
 #include "formats/safetensors.h"
 #include "model/spec/config_writer.h"
 #include "model/store/folders.h"
-#include "tests/export/model_folder.h"
+#include "model/stored_tensors.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

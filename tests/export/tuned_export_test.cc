@@ -7,7 +7,8 @@
 #include "export/folder_export.h"
 #include "export/gguf_export.h"
 #include "export/measured_mix.h"
-#include "tests/export/model_folder.h"
+#include "model/load.h"
+#include "tests/support/model_folder.h"
 #include "tests/support/family_configs.h"
 
 namespace retort {

@@ -2,7 +2,7 @@
 #include "export/verify.h"
 
 #include "export/gguf_export.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

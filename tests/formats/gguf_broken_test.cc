@@ -49,14 +49,7 @@ std::string Nested(int depth) {
   return b.Add(0u).Add(uint64_t{0}).text();
 }
 
-struct Broken {
-  std::string name;
-  std::string file;
-  std::vector<std::string> says;
-};
-void PrintTo(const Broken& broken, std::ostream* out) { *out << broken.name; }
-
-std::vector<Broken> AllBroken() {
+std::vector<Broken> BrokenGgufs() {
   const std::string good = Tensors({{}}, 32);
   return {
       {"Empty", "", {"byte 0", "the magic"}},
@@ -182,7 +175,7 @@ TEST_P(BrokenGguf, IsRefused) {
   ExpectRefused([&] { ReadGguf(path); }, says);
 }
 
-INSTANTIATE_TEST_SUITE_P(, BrokenGguf, ::testing::ValuesIn(AllBroken()),
+INSTANTIATE_TEST_SUITE_P(, BrokenGguf, ::testing::ValuesIn(BrokenGgufs()),
                          [](const auto& info) { return info.param.name; });
 
 // What the broken files are broken from, and what stands just inside the limits.

@@ -13,7 +13,7 @@ struct Part {
   std::string extra;  // a key of its own
 };
 
-std::string File(const Part& part) {
+std::string FileOf(const Part& part) {
   ByteBuilder b;
   b.Text("GGUF").Add(3u).Add(uint64_t{1}).Add(uint64_t{part.extra.empty() ? 3u : 4u});
   b.String("split.no").Add(2u).Add(part.number);
@@ -29,7 +29,7 @@ std::string File(const Part& part) {
 class SplitGguf : public ::testing::Test {
  protected:
   Path Put(int shown, const Part& part) {
-    return folder_.Put(Cat("m-0000", shown, "-of-00002.gguf"), File(part));
+    return folder_.Put(Cat("m-0000", shown, "-of-00002.gguf"), FileOf(part));
   }
   TemporaryFolder folder_;
 };
@@ -70,9 +70,9 @@ TEST_F(SplitGguf, PartsThatDoNotBelongTogetherAreRefused) {
   fails({"split.tensors.count is 3", "2 tensors"});
   Put(1, {0, 2000, 3});
   fails({"split.count is 2000"});
-  ExpectRefused([&] { ReadGguf(folder_.Put("other.gguf", File({}))); },
+  ExpectRefused([&] { ReadGguf(folder_.Put("other.gguf", FileOf({}))); },
                 {"other.gguf", "part 1", "-00001-of-00002.gguf"});
-  EXPECT_EQ(ReadGguf(folder_.Put("one.gguf", File({0, 1, 1}))).tensors.entries().size(), 1u);
+  EXPECT_EQ(ReadGguf(folder_.Put("one.gguf", FileOf({0, 1, 1}))).tensors.entries().size(), 1u);
 }
 
 }  // namespace

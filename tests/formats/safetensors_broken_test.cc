@@ -9,14 +9,14 @@ namespace {
 constexpr std::string_view kGood = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
 const std::string kEight(8, 'd');
 
-std::string File(std::string_view header, std::string_view data = kEight) {
+std::string Whole(std::string_view header, std::string_view data = kEight) {
   return ByteBuilder().String(header).Text(data).text();
 }
 std::string Two(std::string_view a, std::string_view b) {  // two u8 tensors of 4 bytes
   return Cat(R"({"a":{"dtype":"U8","shape":[4],"data_offsets":)", a,
              R"(},"b":{"dtype":"U8","shape":[4],"data_offsets":)", b, "}}");
 }
-std::string Tensor(std::string_view inside) { return Cat(R"({"a":{)", inside, "}}"); }
+std::string OneTensor(std::string_view inside) { return Cat(R"({"a":{)", inside, "}}"); }
 
 std::string Ones(int count) {
   std::string out;
@@ -35,20 +35,13 @@ std::string ManyTensors(int count) {
   return out + "}";
 }
 
-struct Broken {
-  std::string name;
-  std::string file;
-  std::vector<std::string> says;
-};
-void PrintTo(const Broken& broken, std::ostream* out) { *out << broken.name; }
-
-std::vector<Broken> AllBroken() {
+std::vector<Broken> BrokenFiles() {
   std::string deep(100000, '[');
   return {
       {"Empty", "", {"8 bytes", "0 are left"}},
       {"ShorterThanALength", "abc", {"header's length", "3 are left"}},
       {"HeaderBeyondTheFile",
-       File(kGood).substr(0, 30),
+       Whole(kGood).substr(0, 30),
        {"the header takes 54 bytes", "22 are left"}},
       {"HeaderLengthHuge",
        ByteBuilder().Add(~uint64_t{0}).Text("{}").text(),
@@ -56,100 +49,104 @@ std::vector<Broken> AllBroken() {
       {"HeaderOverTheCap",
        ByteBuilder().Add(uint64_t{100'000'001}).Text("{}").text(),
        {"100000001", "at most 100000000"}},
-      {"DataTruncated", File(kGood, "ddddddd"), {"truncated", "describes 70 bytes", "has 69"}},
-      {"DataTooLong", File(kGood, "ddddddddd"), {"more bytes", "describes 70 bytes", "has 71"}},
-      {"NotJson", File("{\"a\":zzz}", ""), {"not JSON", "byte 6"}},
-      {"HeaderEmpty", File("", ""), {"not JSON"}},
-      {"HeaderIsAnArray", File("[]", ""), {"expected an object"}},
-      {"HeaderIsANumber", File("7", ""), {"expected an object", "7"}},
-      {"TextAfterTheHeader", File("{} {}", ""), {"not JSON"}},
-      {"NestedDeep", File(deep, ""), {"expected an object", "an array"}},
-      {"NestedDeepInATensor", File(Cat(R"({"a":{"shape":)", deep), ""), {"tensor 'a'", "an array"}},
-      {"InvalidUtf8", File("{\"\xff\":{}}", ""), {"not JSON"}},
-      {"TensorIsAString", File(R"({"a":"x"})", ""), {"'a'", "a string"}},
-      {"MetadataNotText", File(R"({"__metadata__":{"n":1}})", ""), {"__metadata__", "number 1"}},
-      {"UnknownField", File(Tensor(R"("dtype":"F32","strides":[1])")), {"tensor 'a'", "'strides'"}},
+      {"DataTruncated", Whole(kGood, "ddddddd"), {"truncated", "describes 70 bytes", "has 69"}},
+      {"DataTooLong", Whole(kGood, "ddddddddd"), {"more bytes", "describes 70 bytes", "has 71"}},
+      {"NotJson", Whole("{\"a\":zzz}", ""), {"not JSON", "byte 6"}},
+      {"HeaderEmpty", Whole("", ""), {"not JSON"}},
+      {"HeaderIsAnArray", Whole("[]", ""), {"expected an object"}},
+      {"HeaderIsANumber", Whole("7", ""), {"expected an object", "7"}},
+      {"TextAfterTheHeader", Whole("{} {}", ""), {"not JSON"}},
+      {"NestedDeep", Whole(deep, ""), {"expected an object", "an array"}},
+      {"NestedDeepInATensor",
+       Whole(Cat(R"({"a":{"shape":)", deep), ""),
+       {"tensor 'a'", "an array"}},
+      {"InvalidUtf8", Whole("{\"\xff\":{}}", ""), {"not JSON"}},
+      {"TensorIsAString", Whole(R"({"a":"x"})", ""), {"'a'", "a string"}},
+      {"MetadataNotText", Whole(R"({"__metadata__":{"n":1}})", ""), {"__metadata__", "number 1"}},
+      {"UnknownField",
+       Whole(OneTensor(R"("dtype":"F32","strides":[1])")),
+       {"tensor 'a'", "'strides'"}},
       {"NoDtype",
-       File(Tensor(R"("shape":[2],"data_offsets":[0,8])")),
+       Whole(OneTensor(R"("shape":[2],"data_offsets":[0,8])")),
        {"tensor 'a'", "'dtype' is missing"}},
       {"NoShape",
-       File(Tensor(R"("dtype":"F32","data_offsets":[0,8])")),
+       Whole(OneTensor(R"("dtype":"F32","data_offsets":[0,8])")),
        {"tensor 'a'", "'shape' is missing"}},
       {"NoOffsets",
-       File(Tensor(R"("dtype":"F32","shape":[2])")),
+       Whole(OneTensor(R"("dtype":"F32","shape":[2])")),
        {"tensor 'a'", "'data_offsets' is missing"}},
       {"ThreeOffsets",
-       File(Tensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,8,8])")),
+       Whole(OneTensor(R"("dtype":"F32","shape":[2],"data_offsets":[0,8,8])")),
        {"tensor 'a'", "8"}},
       {"OneOffset",
-       File(Tensor(R"("dtype":"F32","shape":[2],"data_offsets":[8])")),
+       Whole(OneTensor(R"("dtype":"F32","shape":[2],"data_offsets":[8])")),
        {"tensor 'a'", "two numbers"}},
       {"NegativeDimension",
-       File(Tensor(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])")),
+       Whole(OneTensor(R"("dtype":"F32","shape":[-2],"data_offsets":[0,8])")),
        {"tensor 'a'", "-2"}},
       {"FractionalDimension",
-       File(Tensor(R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])")),
+       Whole(OneTensor(R"("dtype":"F32","shape":[2.0],"data_offsets":[0,8])")),
        {"tensor 'a'", "number 2"}},
       {"DimensionBeyondI64",
-       File(Tensor(R"("dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,8])")),
+       Whole(OneTensor(R"("dtype":"F32","shape":[9223372036854775808],"data_offsets":[0,8])")),
        {"tensor 'a'", "9223372036854775808"}},
       {"ShapeOverflows",
-       File(Tensor(R"("dtype":"F32","shape":[4294967296,4294967296,2],"data_offsets":[0,8])")),
+       Whole(OneTensor(R"("dtype":"F32","shape":[4294967296,4294967296,2],"data_offsets":[0,8])")),
        {"tensor 'a'", "overflows"}},
       {"SizeOverflows",
-       File(Tensor(R"("dtype":"F32","shape":[4611686018427387906],"data_offsets":[0,8])")),
+       Whole(OneTensor(R"("dtype":"F32","shape":[4611686018427387906],"data_offsets":[0,8])")),
        {"tensor 'a'", "overflows"}},
       {"SizeNotTheShapes",
-       File(Tensor(R"("dtype":"F32","shape":[3],"data_offsets":[0,8])")),
+       Whole(OneTensor(R"("dtype":"F32","shape":[3],"data_offsets":[0,8])")),
        {"tensor 'a'", "F32 [3]", "12 bytes", "give 8"}},
       {"OffsetsBackwards",
-       File(Tensor(R"("dtype":"F32","shape":[2],"data_offsets":[8,0])")),
+       Whole(OneTensor(R"("dtype":"F32","shape":[2],"data_offsets":[8,0])")),
        {"tensor 'a'", "backwards"}},
-      {"OffsetsBeyondTheFile", File(Two("[0,4]", "[4,8]"), "dddd"), {"truncated"}},
+      {"OffsetsBeyondTheFile", Whole(Two("[0,4]", "[4,8]"), "dddd"), {"truncated"}},
       {"OffsetsHuge",
-       File(Tensor(
+       Whole(OneTensor(
            R"("dtype":"F32","shape":[2],"data_offsets":[18446744073709551607,18446744073709551615])")),
        {"tensor 'a'", "hole"}},
-      {"Overlap", File(Two("[0,4]", "[2,6]")), {"tensor 'b'", "begins at 2", "inside another"}},
-      {"SameBytesTwice", File(Two("[0,4]", "[0,4]"), "dddd"), {"inside another"}},
+      {"Overlap", Whole(Two("[0,4]", "[2,6]")), {"tensor 'b'", "begins at 2", "inside another"}},
+      {"SameBytesTwice", Whole(Two("[0,4]", "[0,4]"), "dddd"), {"inside another"}},
       {"HoleBetween",
-       File(Two("[0,4]", "[5,9]"), "ddddddddd"),
+       Whole(Two("[0,4]", "[5,9]"), "ddddddddd"),
        {"tensor 'b'", "begins at 5", "hole after 4"}},
       {"HoleInFront",
-       File(Two("[1,5]", "[5,9]"), "ddddddddd"),
+       Whole(Two("[1,5]", "[5,9]"), "ddddddddd"),
        {"tensor 'a'", "begins at 1", "hole after 0"}},
-      {"NameTwice", File(ReplaceAll(Two("[0,4]", "[4,8]"), "\"b\"", "\"a\"")), {"second 'a'"}},
+      {"NameTwice", Whole(ReplaceAll(Two("[0,4]", "[4,8]"), "\"b\"", "\"a\"")), {"second 'a'"}},
       {"FieldTwice",
-       File(Tensor(R"("dtype":"F32","dtype":"F32")")),
+       Whole(OneTensor(R"("dtype":"F32","dtype":"F32")")),
        {"tensor 'a'", "second 'dtype'"}},
       {"MetadataKeyTwice",
-       File(R"({"__metadata__":{"n":"1","n":"2"}})", ""),
+       Whole(R"({"__metadata__":{"n":"1","n":"2"}})", ""),
        {"__metadata__", "second 'n'"}},
       {"MetadataTwice",
-       File(R"({"__metadata__":{},"__metadata__":{}})", ""),
+       Whole(R"({"__metadata__":{},"__metadata__":{}})", ""),
        {"second '__metadata__'"}},
       {"TextAfterANul",
-       File(Cat(kGood, std::string_view("\0garbage", 8))),
+       Whole(Cat(kGood, std::string_view("\0garbage", 8))),
        {"a NUL character at line 1, column 55"}},
       {"UnknownDtypeOfMoreElementsThanBits",
-       File(Tensor(R"("dtype":"F2","shape":[65],"data_offsets":[0,8])")),
+       Whole(OneTensor(R"("dtype":"F2","shape":[65],"data_offsets":[0,8])")),
        {"tensor 'a'", "65 elements", "'F2'", "8 bytes"}},
       {"DtypeLong",
-       File(Tensor(
+       Whole(OneTensor(
            Cat(R"("dtype":")", std::string(65, 'F'), R"(","shape":[2],"data_offsets":[0,8])"))),
        {"tensor 'a'", "a string"}},
       {"NameLong",
-       File(Cat(R"({")", std::string(4097, 'n'), R"(":{}})"), ""),
+       Whole(Cat(R"({")", std::string(4097, 'n'), R"(":{}})"), ""),
        {"name of 4097 bytes", "at most 4096"}},
       {"DimensionsMany",
-       File(Tensor(Cat(R"("dtype":"F32","shape":[2)", Ones(64), R"(],"data_offsets":[0,8])"))),
+       Whole(OneTensor(Cat(R"("dtype":"F32","shape":[2)", Ones(64), R"(],"data_offsets":[0,8])"))),
        {"tensor 'a'", "the number 1"}},
-      {"MetadataMany", File(ManyEntries(65'537), ""), {"__metadata__", "65536 entries"}},
-      {"TensorsMany", File(ManyTensors(131'073), ""), {"131072 tensors"}},
+      {"MetadataMany", Whole(ManyEntries(65'537), ""), {"__metadata__", "65536 entries"}},
+      {"TensorsMany", Whole(ManyTensors(131'073), ""), {"131072 tensors"}},
       {"HalfAByte",
-       File(Tensor(R"("dtype":"F4","shape":[3],"data_offsets":[0,1])"), "d"),
+       Whole(OneTensor(R"("dtype":"F4","shape":[3],"data_offsets":[0,1])"), "d"),
        {"tensor 'a'", "F4 [3]"}},
-      {"NewlineInAName", File("{\"x\\ny\":{\"dtype\":1}}", ""), {"'x\\ny'"}},
+      {"NewlineInAName", Whole("{\"x\\ny\":{\"dtype\":1}}", ""), {"'x\\ny'"}},
   };
 }
 
@@ -163,14 +160,14 @@ TEST_P(BrokenSafetensors, IsRefused) {
   ExpectRefused([&] { ReadSafetensors(path); }, says);
 }
 
-INSTANTIATE_TEST_SUITE_P(, BrokenSafetensors, ::testing::ValuesIn(AllBroken()),
+INSTANTIATE_TEST_SUITE_P(, BrokenSafetensors, ::testing::ValuesIn(BrokenFiles()),
                          [](const auto& info) { return info.param.name; });
 
 // What the broken files are broken from.
 TEST(Safetensors, TheUnbrokenFileIsRead) {
   TemporaryFolder folder;
-  EXPECT_EQ(ReadSafetensors(folder.Put("a", File(kGood))).tensors.Load("a", {2}).cols(), 2);
-  EXPECT_EQ(ReadSafetensors(folder.Put("b", File(Two("[4,8]", "[0,4]")))).tensors.entries().size(),
+  EXPECT_EQ(ReadSafetensors(folder.Put("a", Whole(kGood))).tensors.Load("a", {2}).cols(), 2);
+  EXPECT_EQ(ReadSafetensors(folder.Put("b", Whole(Two("[4,8]", "[0,4]")))).tensors.entries().size(),
             2u);
   ExpectRefused([&] { ReadSafetensors(folder / "none"); }, {"none", "cannot be opened"});
   ExpectRefused([&] { ReadSafetensors(folder.path()); }, {"is a folder, not a file"});

@@ -67,6 +67,14 @@ class TemporaryFolder {
   Path path_;
 };
 
+// A file with one error, and what the message about it has to say.
+struct Broken {
+  std::string name;
+  std::string file;
+  std::vector<std::string> says;
+};
+inline void PrintTo(const Broken& broken, std::ostream* out) { *out << broken.name; }
+
 // That `action` throws Error{kInput}, on one line, whose text has every one of `parts`.
 inline void ExpectRefused(const std::function<void()>& action,
                           const std::vector<std::string>& parts) {

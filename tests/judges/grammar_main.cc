@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/hex.h"
 #include "base/json.h"
 #include "grammar/compile.h"
 
@@ -39,11 +40,9 @@ GrammarSource SourceOf(const Json& line) {
 
 // The words of a mask, each as 16 hexadecimal digits.
 std::string HexOf(const std::vector<uint64_t>& bits) {
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::string hex;
   hex.reserve(bits.size() * 16);
-  for (const uint64_t word : bits)
-    for (int shift = 60; shift >= 0; shift -= 4) hex += kDigits[word >> shift & 15];
+  for (const uint64_t word : bits) hex += HexText(word, 16);
   return hex;
 }
 

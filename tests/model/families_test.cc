@@ -3,7 +3,7 @@
 // double, against central differences.
 #include <gtest/gtest.h>
 
-#include "autograd/gradient_check.h"
+#include "tests/support/gradient_check.h"
 #include "tests/support/random_model.h"
 
 namespace retort {

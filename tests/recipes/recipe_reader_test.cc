@@ -360,7 +360,7 @@ TEST(RecipeReader, WhatIsNoJsonIsToldAsThat) {
 
 TEST(KeyLines, SurvivesAnyText) {
   for (const std::string text : {"]", "}}", "{\"a", "{\"a\\", "\"a\":", "/*", "/", "{\"a\"/", ":"})
-    KeyLines(text, "x");
+    EXPECT_LE(KeyLines(text, "x").size(), 1u) << text;
 }
 
 TEST(RecipeReader, RefusesWhatAsksForOtherThanTheRowsAnswer) {

@@ -5,9 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "model/load.h"
 #include "recipes/recipe_reader.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

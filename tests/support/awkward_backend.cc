@@ -8,14 +8,14 @@
 #include <map>
 #include <tuple>
 
+#include "base/rounding.h"
+
 namespace retort {
 namespace {
 
 constexpr int64_t kSpace = int64_t{8} << 30;  // address space; pages are allocated when written
 constexpr int64_t kPage = 4096;
 constexpr size_t kLongQueue = 2048;
-
-int64_t RoundedUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
 // Pages that are only accessible while kernels run.
 class ClosedPages {
@@ -30,7 +30,7 @@ class ClosedPages {
   ClosedPages& operator=(const ClosedPages&) = delete;
 
   void Open(bool open) {
-    const auto bytes = static_cast<size_t>(RoundedUp(used_, kPage));
+    const auto bytes = static_cast<size_t>(RoundUp(used_, kPage));
     RETORT_CHECK(mprotect(base_, bytes, open ? PROT_READ | PROT_WRITE : PROT_NONE) == 0);
   }
   // A free block of exactly this size, or a new one.
@@ -61,7 +61,7 @@ class ClosedPages {
 class DeviceBuffer : public Buffer {
  public:
   DeviceBuffer(std::shared_ptr<ClosedPages> pages, int64_t bytes)
-      : pages_(std::move(pages)), size_(RoundedUp(std::max<int64_t>(bytes, 1), 64)) {
+      : pages_(std::move(pages)), size_(RoundUp(std::max<int64_t>(bytes, 1), 64)) {
     space_ = Space::kDevice;
     bytes_ = bytes;
     data_ = pages_->Allocate(size_);

@@ -7,7 +7,6 @@ namespace retort {
 namespace {
 
 constexpr double kRounding = 2e-7;  // one or two f32 roundings per value
-constexpr double kSimple = 1e-6;    // about ten f32 roundings, including an exponential
 
 std::string SizeText(int64_t rows, int64_t cols) { return Cat("t", rows, "_c", cols); }
 

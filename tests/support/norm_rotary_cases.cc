@@ -6,7 +6,6 @@
 namespace retort {
 namespace {
 
-constexpr double kSimple = 1e-6;
 constexpr float kEpsilon = 1e-5f;
 
 // With x of size 0.01, epsilon is a tenth of the mean square. `gains`: gains of which rows take

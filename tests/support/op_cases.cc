@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/op_cases.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -49,6 +50,14 @@ std::vector<OpCase> AllOpCases() {
     for (OpCase& op_case : topic()) all.push_back(std::move(op_case));
   }
   return all;
+}
+
+std::vector<std::string> KernelsOfCases() {
+  std::vector<std::string> kernels;
+  for (const OpCase& op_case : AllOpCases()) kernels.push_back(op_case.kernel);
+  std::ranges::sort(kernels);
+  kernels.erase(std::unique(kernels.begin(), kernels.end()), kernels.end());
+  return kernels;
 }
 
 std::vector<OpOutput> OutputsOf(const OpCase& op_case, Backend& backend) {

@@ -45,6 +45,8 @@ struct OpCase {
 inline constexpr double kWorstFactor = 16;
 
 std::vector<OpCase> AllOpCases();
+// Their kernels, each once, in order.
+std::vector<std::string> KernelsOfCases();
 // The cases by topic; AllOpCases joins them.
 std::vector<OpCase> ElementwiseCases();
 std::vector<OpCase> RowCases();

@@ -13,6 +13,8 @@
 
 namespace retort {
 
+inline constexpr double kSimple = 1e-6;  // about ten f32 roundings, including an exponential
+
 class Stage {
  public:
   explicit Stage(Backend& backend) : backend_(backend) {}

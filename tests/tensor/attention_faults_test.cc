@@ -116,7 +116,7 @@ struct AttentionGradWithoutTheCapsSlope : Reference {
   }
 };
 
-constexpr Fault kFaults[] = {
+constexpr Fault kAttentionFaults[] = {
     {"AttentionWithoutWindow", "attention", "rows_gap_w7", Make<AttentionWithoutWindow>},
     {"AttentionOfTheLast256Keys", "attention", "decode_long", Make<AttentionOfTheLast256Keys>},
     {"AttentionClearsUncoveredTokens", "attention", "rows_gap_w7",
@@ -132,7 +132,7 @@ constexpr Fault kFaults[] = {
      Make<AttentionGradWithoutTheCapsSlope>},
 };
 
-INSTANTIATE_TEST_SUITE_P(Attention, OpFaultTest, testing::ValuesIn(kFaults), NameOfFault);
+INSTANTIATE_TEST_SUITE_P(Attention, OpFaultTest, testing::ValuesIn(kAttentionFaults), NameOfFault);
 
 }  // namespace
 }  // namespace retort

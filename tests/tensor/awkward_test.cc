@@ -4,8 +4,6 @@
 // on the host and always wait before they read results.
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "tests/support/awkward_backend.h"
 #include "tests/support/op_cases.h"
 #include "tests/tensor/weights.h"
@@ -25,15 +23,7 @@ TEST_P(AwkwardOpTest, GivesTheBitsOfTheKernelsInside) {
   }
 }
 
-std::vector<std::string> Kernels() {
-  std::vector<std::string> kernels;
-  for (const OpCase& op_case : AllOpCases()) kernels.push_back(op_case.kernel);
-  std::ranges::sort(kernels);
-  kernels.erase(std::unique(kernels.begin(), kernels.end()), kernels.end());
-  return kernels;
-}
-
-INSTANTIATE_TEST_SUITE_P(Table, AwkwardOpTest, testing::ValuesIn(Kernels()),
+INSTANTIATE_TEST_SUITE_P(Table, AwkwardOpTest, testing::ValuesIn(KernelsOfCases()),
                          [](const auto& info) { return info.param; });
 
 TEST(Awkward, RefusesWhoPeeks) {

@@ -11,7 +11,7 @@
 namespace retort {
 namespace {
 
-constexpr int64_t kRows = 64, kVocab = 32000, kKept = 64;
+constexpr int64_t kTopRows = 64, kVocab = 32000, kKept = 64;
 
 // Logits whose probabilities fall as Zipf's law does (rank to the -exponent), each with noise, ids
 // in random order: a teacher's, and a student's that agrees with it but for noise of its own.
@@ -20,7 +20,7 @@ struct Pair {
 };
 Pair MakePair(double exponent, double disagreement) {
   Pair out;
-  for (int64_t r = 0; r < kRows; ++r) {
+  for (int64_t r = 0; r < kTopRows; ++r) {
     RandomStream random(MakeKey(11, RandomUse::kData, static_cast<uint64_t>(r)));
     const std::vector<int64_t> rank =
         Permutation(kVocab, MakeKey(12, RandomUse::kData, static_cast<uint64_t>(r)));
@@ -41,7 +41,7 @@ struct Tops {
 };
 Tops TopsOf(const std::vector<double>& logits) {
   Tops out;
-  for (int64_t r = 0; r < kRows; ++r) {
+  for (int64_t r = 0; r < kTopRows; ++r) {
     const double* z = logits.data() + r * kVocab;
     std::vector<int32_t> order(static_cast<size_t>(kVocab));
     std::iota(order.begin(), order.end(), 0);
@@ -69,9 +69,9 @@ double Cosine(const std::vector<double>& a, const std::vector<double>& b) {
 
 TEST(DistillTop, KeepsTheGradientsDirection) {
   const auto backend = MakeReferenceBackend();
-  const std::vector<int32_t> targets(static_cast<size_t>(kRows), 0);
+  const std::vector<int32_t> targets(static_cast<size_t>(kTopRows), 0);
   const std::vector<float> none(targets.size(), 0), one(targets.size(), 1);
-  const Shape all{kRows};
+  const Shape all{kTopRows};
   const Tensor ce = backend->New(all), losses = backend->New(all), exact = backend->New(all),
                kept = backend->New(all);
   const auto tokens = [&](const Tensor& kd) {
@@ -84,9 +84,9 @@ TEST(DistillTop, KeepsTheGradientsDirection) {
   for (const Case& c : {Case{1.0, 1, 0.99}, {1.5, 1, 0.999}, {2.0, 1, 0.9999}}) {
     const Pair pair = MakePair(c.exponent, c.disagreement);
     const Tops tops = TopsOf(pair.teacher);
-    Tensor full = backend->FromDoubles(pair.student, {kRows, kVocab});
-    Tensor cut = backend->FromDoubles(pair.student, {kRows, kVocab});
-    Tensor teacher = backend->FromDoubles(pair.teacher, {kRows, kVocab});
+    Tensor full = backend->FromDoubles(pair.student, {kTopRows, kVocab});
+    Tensor cut = backend->FromDoubles(pair.student, {kTopRows, kVocab});
+    Tensor teacher = backend->FromDoubles(pair.teacher, {kTopRows, kVocab});
     backend->Distill({}, tokens(exact), true, full, teacher);
     backend->DistillTop({}, tokens(kept), true, cut,
                         {kKept, kVocab, backend->Upload(tops.ids), backend->Upload(tops.log_probs),
@@ -95,7 +95,8 @@ TEST(DistillTop, KeepsTheGradientsDirection) {
     const double cosine = Cosine(backend->ToDoubles(full), backend->ToDoubles(cut));
     double tail = 0, sum = 0, sum_top = 0;
     for (size_t i = 0; i < kd.size(); ++i)
-      tail += std::exp(tops.tail[i]) / kRows, sum += kd[i] / kRows, sum_top += kd_top[i] / kRows;
+      tail += std::exp(tops.tail[i]) / kTopRows, sum += kd[i] / kTopRows,
+          sum_top += kd_top[i] / kTopRows;
     std::cout << "probabilities falling as rank^-" << c.exponent << ": tail " << tail << ", KL "
               << sum << ", of the kept " << sum_top << ", cosine of the gradients " << cosine
               << "\n";

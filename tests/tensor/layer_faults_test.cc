@@ -161,7 +161,7 @@ struct WeightedRowsGradOverwritesWeights : Reference {
   }
 };
 
-constexpr Fault kFaults[] = {
+constexpr Fault kLayerFaults[] = {
     {"GatedGradAdds", "gated_activation_grad", "silu_t17", Make<GatedGradAdds>},
     {"GeluByTanh", "gated_activation", "gelu_t17", Make<GeluByTanh>},
     {"GeluTanhGradByErf", "gated_activation_grad", "gelu_tanh_t17", Make<GeluTanhGradByErf>},
@@ -185,7 +185,7 @@ constexpr Fault kFaults[] = {
      Make<WeightedRowsGradOverwritesWeights>},
 };
 
-INSTANTIATE_TEST_SUITE_P(Layers, OpFaultTest, testing::ValuesIn(kFaults), NameOfFault);
+INSTANTIATE_TEST_SUITE_P(Layers, OpFaultTest, testing::ValuesIn(kLayerFaults), NameOfFault);
 
 }  // namespace
 }  // namespace retort

@@ -35,22 +35,22 @@ bool HasInt8(WeightFormat format, Isa isa = Isa::kPortable, int64_t tokens = 1) 
   return TraitsOf(format).int8 || (TraitsOf(format).codes && tiles);
 }
 
-struct Case {
+struct LinearSize {
   int64_t tokens, outputs, inputs;
 };
-std::vector<Case> CasesFor(WeightFormat format) {
+std::vector<LinearSize> CasesFor(WeightFormat format) {
   // Products of long blocks differ from those of others in their decoding alone, and in int8.
   if (TraitsOf(format).row_step() == 256) {
-    std::vector<Case> cases = {
+    std::vector<LinearSize> cases = {
         {1, 1, 256}, {3, 129, 512}, {16, 33, 2304}, {17, 65, 256}, {130, 70, 2304}};
     // A strip that is short; tiles of every size; rows in one piece, and in two.
     if (TraitsOf(format).codes)
       cases.insert(cases.end(), {{17, 5, 256}, {19, 70, 768}, {511, 33, 512}});
     return cases;
   }
-  std::vector<Case> cases = {{1, 1, 1},       {3, 5, 7},      {2, 65, 129},   {4, 172, 64},
-                             {5, 129, 65},    {17, 172, 172}, {64, 64, 1100}, {130, 70, 33},
-                             {130, 200, 576}, {130, 70, 2080}};
+  std::vector<LinearSize> cases = {{1, 1, 1},       {3, 5, 7},      {2, 65, 129},   {4, 172, 64},
+                                   {5, 129, 65},    {17, 172, 172}, {64, 64, 1100}, {130, 70, 33},
+                                   {130, 200, 576}, {130, 70, 2080}};
   for (int64_t t = 1; t <= 8; ++t) cases.push_back({t, 40, 1056});
   if (TraitsOf(format).int8) {
     for (int64_t t : {32, 33, 37}) cases.push_back({t, 70, 2080});  // packed whole, and in parts
@@ -58,7 +58,7 @@ std::vector<Case> CasesFor(WeightFormat format) {
     cases.push_back({110, 70, 7680});                               // several strips of a piece
   }
   for (int64_t t = 12; t <= 18; ++t) cases.push_back({t, 80, 2080});  // around every switch of path
-  for (Case& c : cases) c.inputs = RoundUp(c.inputs, TraitsOf(format).row_step());
+  for (LinearSize& c : cases) c.inputs = RoundUp(c.inputs, TraitsOf(format).row_step());
   return cases;
 }
 
@@ -115,17 +115,17 @@ Sums Product(int64_t rows, int64_t depth, int64_t cols, const std::vector<float>
   }
   return out;
 }
-Sums Forward(const Case& c, const std::vector<float>& x, const std::vector<float>& w) {
+Sums Forward(const LinearSize& c, const std::vector<float>& x, const std::vector<float>& w) {
   return Product(c.tokens, c.inputs, c.outputs, x, w, true);
 }
-Sums InputGrad(const Case& c, const std::vector<float>& dy, const std::vector<float>& w,
+Sums InputGrad(const LinearSize& c, const std::vector<float>& dy, const std::vector<float>& w,
                const std::vector<float>& before) {
   return Product(c.tokens, c.outputs, c.inputs, dy, w, false, before);
 }
 
 // One case's operands, and what must come of them.
-struct Operands {
-  Operands(TestWeights& weights, const Case& c, const Storage& storage)
+struct LinearOperands {
+  LinearOperands(TestWeights& weights, const LinearSize& c, const Storage& storage)
       : x(RandomFloats(c.tokens * c.inputs, 1)),
         dy(RandomFloats(c.tokens * c.outputs, 2)),
         dx(RandomFloats(c.tokens * c.inputs, 3)),
@@ -166,17 +166,17 @@ constexpr double kTolerance = 1e-6;  // of sums in f32
 TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
   for (const Storage& storage : Storages()) {
     TestWeights weights;
-    const std::vector<Case> cases = CasesFor(storage.format);
-    std::vector<Operands> operands;
-    for (const Case& c : cases) operands.emplace_back(weights, c, storage);
+    const std::vector<LinearSize> cases = CasesFor(storage.format);
+    std::vector<LinearOperands> operands;
+    for (const LinearSize& c : cases) operands.emplace_back(weights, c, storage);
     for (const Compute compute : kComputes) {
       SCOPED_TRACE(Cat(TextOf(storage), ", computed in ", NameOf(compute)));
       ForEach(compute, [&](CpuBackend& backend, Isa isa) {
         std::vector<float> all;
         for (size_t i = 0; i < cases.size(); ++i) {
-          const Case& c = cases[i];
+          const LinearSize& c = cases[i];
           SCOPED_TRACE(Cat(c.tokens, " x ", c.inputs, " to ", c.outputs));
-          const Operands& in = operands[i];
+          const LinearOperands& in = operands[i];
           Tensor y = backend.New({c.tokens, c.outputs});
           backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}),
                                 backend.Prepare(in.w, {}), y);
@@ -210,22 +210,22 @@ TEST(LinearForward, EqualsTheDoubleLoopInEveryFormatAndComputeType) {
 TEST(LinearInputGrad, AddsTheDoubleLoopInEveryFormatAndComputeType) {
   for (const Storage& storage : Storages()) {
     TestWeights weights;
-    std::vector<Case> cases = CasesFor(storage.format);
+    std::vector<LinearSize> cases = CasesFor(storage.format);
     // More than one chunk of outputs; enough columns for pieces of several panels.
     cases.push_back({20, 1100, RoundUp(96, TraitsOf(storage.format).row_step())});
     const int64_t step = TraitsOf(storage.format).row_step();
     cases.push_back({7, 33, RoundUp(1111, step)});
     cases.push_back({6, 18, RoundUp(2177, step)});
-    std::vector<Operands> operands;
-    for (const Case& c : cases) operands.emplace_back(weights, c, storage);
+    std::vector<LinearOperands> operands;
+    for (const LinearSize& c : cases) operands.emplace_back(weights, c, storage);
     for (const Compute compute : kComputes) {
       SCOPED_TRACE(Cat(TextOf(storage), ", computed in ", NameOf(compute)));
       ForEach(compute, [&](CpuBackend& backend, Isa isa) {
         std::vector<float> all;
         for (size_t i = 0; i < cases.size(); ++i) {
-          const Case& c = cases[i];
+          const LinearSize& c = cases[i];
           SCOPED_TRACE(Cat(c.tokens, " x ", c.outputs, " back to ", c.inputs));
-          const Operands& in = operands[i];
+          const LinearOperands& in = operands[i];
           Tensor dx = backend.FromFloats(in.dx, {c.tokens, c.inputs});
           backend.LinearInputGrad(backend.FromFloats(in.dy, {c.tokens, c.outputs}),
                                   backend.Prepare(in.w, {}), dx);
@@ -243,8 +243,8 @@ TEST(LinearInputGrad, AddsTheDoubleLoopInEveryFormatAndComputeType) {
 // More tokens than a panel is kept for: the second round must decode the same and write behind.
 TEST(LinearForward, TakesManyTokens) {
   TestWeights weights;
-  const Case c{1030, 70, 40};
-  const Operands in(weights, c, {WeightFormat::kBF16});
+  const LinearSize c{1030, 70, 40};
+  const LinearOperands in(weights, c, {WeightFormat::kBF16});
   ForCpuBackends([&](CpuBackend& backend) {
     Tensor y = backend.New({c.tokens, c.outputs});
     Tensor dx = backend.FromFloats(in.dx, {c.tokens, c.inputs});
@@ -264,8 +264,8 @@ TEST(LinearForward, TakesManyTokens) {
 // one path: padding rows, and what stands in rows below, never reach a sum.
 TEST(LinearForward, ANotANumberStaysInItsRow) {
   TestWeights weights;
-  const Case c{21, 80, 96};
-  Operands in(weights, c, {WeightFormat::kF32});
+  const LinearSize c{21, 80, 96};
+  LinearOperands in(weights, c, {WeightFormat::kF32});
   in.x[20 * 96 + 3] = std::numeric_limits<float>::quiet_NaN();
   CpuBackend backend(1, Compute::kF32);
   Tensor y = backend.New({c.tokens, c.outputs});
@@ -381,11 +381,11 @@ TEST(LinearForward, SteadyRowsDoNotDependOnTheirNumber) {
 TEST(LinearForward, Int8StaysWithinAPercentOfExact) {
   TestWeights weights;
   CpuBackend backend(2, Compute::kInt8);
-  for (const Case& c : {Case{6, 100, 512}, Case{20, 100, 512}}) {
+  for (const LinearSize& c : {LinearSize{6, 100, 512}, LinearSize{20, 100, 512}}) {
     for (const WeightFormat format : AllFormats()) {
       if (!HasInt8(format, backend.isa(), c.tokens)) continue;
       SCOPED_TRACE(Cat(TraitsOf(format).name, ", ", c.tokens, " rows"));
-      const Operands in(weights, c, {format});
+      const LinearOperands in(weights, c, {format});
       const auto error = [&](bool sensitive) {
         Tensor y = backend.New({c.tokens, c.outputs});
         backend.LinearForward(backend.FromFloats(in.x, {c.tokens, c.inputs}),
@@ -446,7 +446,7 @@ TEST(EmbedRows, GivesDecodedRows) {
   for (const Storage& storage : Storages()) {
     TestWeights weights;
     const int64_t cols = RoundUp(96, TraitsOf(storage.format).row_step());
-    const Operands in(weights, {1, 50, cols}, storage);
+    const LinearOperands in(weights, {1, 50, cols}, storage);
     const std::vector<int32_t> ids = {0, 49, 7, 7, 31};
     ForCpuBackends([&](CpuBackend& backend) {
       Tensor out = backend.New({5, cols});
@@ -465,7 +465,7 @@ TEST(EmbedRows, GivesDecodedRows) {
 
 TEST(Products, RefuseSizesThatDoNotFit) {
   TestWeights weights;
-  const Operands in(weights, {1, 8, 32}, {WeightFormat::kF32});
+  const LinearOperands in(weights, {1, 8, 32}, {WeightFormat::kF32});
   CpuBackend backend(1, Compute::kF32);
   Tensor y = backend.New({2, 8}), short_y = backend.New({2, 7}), x = backend.Zeros({2, 32});
   const PreparedWeight w = backend.Prepare(in.w, {});

@@ -5,8 +5,6 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-
 #include "tensor/cpu/cpu_backend.h"
 
 namespace retort {
@@ -14,14 +12,6 @@ namespace {
 
 constexpr std::pair<Isa, const char*> kIsas[] = {
     {Isa::kPortable, "portable code"}, {Isa::kAvx2, "AVX2"}, {Isa::kAvx512, "AVX-512"}};
-
-std::vector<std::string> Kernels() {
-  std::vector<std::string> kernels;
-  for (const OpCase& op_case : AllOpCases()) kernels.push_back(op_case.kernel);
-  std::ranges::sort(kernels);
-  kernels.erase(std::unique(kernels.begin(), kernels.end()), kernels.end());
-  return kernels;
-}
 
 std::vector<OpOutput> OnCpu(const OpCase& op_case, Isa isa, int threads) {
   CpuBackend backend(threads, op_case.compute);
@@ -45,7 +35,7 @@ TEST_P(CpuOpTest, AgreesWithTheReference) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, CpuOpTest, testing::ValuesIn(Kernels()),
+INSTANTIATE_TEST_SUITE_P(Table, CpuOpTest, testing::ValuesIn(KernelsOfCases()),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -283,7 +283,7 @@ struct MseSumsItsColumns : Reference {
   }
 };
 
-constexpr Fault kFaults[] = {
+constexpr Fault kOpFaults[] = {
     {"NormGradWithoutRowTerm", "rms_norm_grad", "n129_c576", Make<NormGradWithoutRowTerm>},
     {"NormGradOverwritesGain", "rms_norm_grad", "n129_c576_gain", Make<NormGradOverwritesGain>},
     {"NormWithoutEpsilon", "rms_norm", "n17_c65", Make<NormWithoutEpsilon>},
@@ -326,7 +326,7 @@ constexpr Fault kFaults[] = {
     {"BytesWithASignedSecondMoment", "adamw_bytes", "n65", Make<BytesWithASignedSecondMoment>},
 };
 
-INSTANTIATE_TEST_SUITE_P(Backends, OpFaultTest, testing::ValuesIn(kFaults), NameOfFault);
+INSTANTIATE_TEST_SUITE_P(Backends, OpFaultTest, testing::ValuesIn(kOpFaults), NameOfFault);
 
 }  // namespace
 }  // namespace retort

@@ -14,14 +14,14 @@ constexpr int64_t kRow = 256;  // whole blocks of every format
 
 // SHA-256 of what ggml 0.25.1 makes of AwkwardMatrix() and SpecialBlocks(), in rows of 256:
 // ggml_quantize_chunk, which `llama-quantize` calls, and dequantize_row_*.
-struct Expected {
+struct ExpectedBlocks {
   std::string_view format;
   std::string_view awkward;     // blocks
   std::string_view values;      // of these blocks, zeros being positive
   std::string_view special;     // blocks
   std::string_view importance;  // blocks of the awkward matrix, by Importance()
 };
-constexpr Expected kExpected[] = {
+constexpr ExpectedBlocks kExpected[] = {
     {"q2_k", "c18afdbaa1df5744941c87ca76e44b421b3f1a5005647e659bcd4284f92561ac",
      "da100a42acd3a1bd0d396f5d33df938e507ee6267429488d285891db5de92294",
      "e1a3447a515ef39107695ef52b13bf48b15c2e28c6a7b9ff5cebe57e7e8a7354",
@@ -112,7 +112,7 @@ std::string SumOfValues(const Weight& w) {
 
 TEST(Search, ChoosesTheBytesOfTheDefiningProgram) {
   const std::vector<float> matrix = AwkwardMatrix(), importance = Importance();
-  for (const Expected& e : kExpected) {
+  for (const ExpectedBlocks& e : kExpected) {
     SCOPED_TRACE(e.format);
     const WeightFormat format = FormatNamed(e.format);
     const std::vector<std::byte> blocks = Encoded(format, matrix);
@@ -126,7 +126,7 @@ TEST(Search, ChoosesTheBytesOfTheDefiningProgram) {
 
 TEST(Search, GivesTheSameBytesWithEveryInstructionSet) {
   const std::vector<float> matrix = AwkwardMatrix(), importance = Importance();
-  for (const Expected& e : kExpected) {
+  for (const ExpectedBlocks& e : kExpected) {
     SCOPED_TRACE(e.format);
     const BlockFormat& f = TraitsOf(FormatNamed(e.format));
     std::vector<std::byte> portable(static_cast<size_t>(RowBytes(FormatNamed(e.format), kRow)));

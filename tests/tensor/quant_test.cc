@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "base/file.h"
+#include "base/hex.h"
 #include "tensor/quant/blocks.h"
 #include "tensor/quant/decode.h"
 #include "tests/tensor/awkward_matrix.h"
@@ -53,12 +54,7 @@ TEST(Encode, BytesEqualThoseOfOtherPrograms) {
 }
 
 std::string HexOf(Bytes bytes) {
-  std::string text;
-  for (const std::byte b : bytes) {
-    text += "0123456789abcdef"[static_cast<int>(b) >> 4];
-    text += "0123456789abcdef"[static_cast<int>(b) & 15];
-  }
-  return text;
+  return HexText(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
 }
 
 // A line a block, as ggml_quantize_chunk, which `llama-quantize --pure` calls, wrote it (ggml

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
 #include "tests/support/shared_data.h"
 #include "tests/tokenizer/byte_tokenizer.h"
 #include "tests/tokenizer/made_tokenizer.h"
@@ -52,6 +54,27 @@ TEST(EncodeAtMost, IsEncodeWithinTheLimit) {
 TEST(EncodeAtMost, IsEncodeForOtherTokenizers) {
   const ByteTokenizer tokenizer;
   ExpectLimits(tokenizer, "some text");
+}
+
+// The text of BOS is BOS where it is markup, and stands at the beginning once.
+TEST(EncodeAtMost, PutsOneBosBeforeAPrompt) {
+  constexpr int32_t kBos = ByteTokenizer::kBos, kPrefix = ByteTokenizer::kPrefix;
+  const Ids hi = {kBos, kPrefix, 'h', 'i'};
+  for (const bool add_bos : {true, false}) {
+    const ByteTokenizer tokenizer({}, add_bos);
+    EXPECT_EQ(tokenizer.puts_bos(), add_bos);
+    const Ids plain(hi.begin() + !add_bos, hi.end());
+    EXPECT_EQ(tokenizer.EncodePrompt("hi"), plain);
+    EXPECT_EQ(tokenizer.EncodeMarkupAtMost("hi", kNoLimit), plain);
+    for (const auto& segments : {std::vector<Segment>{{"<s>hi", true}},
+                                 std::vector<Segment>{{"", false}, {"<s>", true}, {"hi", false}}}) {
+      EXPECT_EQ(tokenizer.EncodePromptAtMost(segments, hi.size()), hi);
+      EXPECT_EQ(tokenizer.EncodePromptAtMost(segments, hi.size() - 1), std::nullopt);
+      EXPECT_EQ(tokenizer.EncodePromptAtMost(segments, 0), std::nullopt);
+    }
+    const Ids content = *tokenizer.EncodePromptAtMost({{"<s>", false}, {"hi", true}}, kNoLimit);
+    EXPECT_EQ(std::ranges::count(content, kBos), add_bos);
+  }
 }
 
 // A gigabyte of text is refused by its length alone, and a shorter one at the first token too many.

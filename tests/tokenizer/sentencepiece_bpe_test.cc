@@ -20,11 +20,11 @@ namespace {
 using Ids = std::vector<int32_t>;
 using PieceType = TokenizerSpec::PieceType;
 
-constexpr char kMark[] = "\xE2\x96\x81";
+constexpr char kMetaSpaceText[] = "\xE2\x96\x81";
 const std::vector<std::string> kParts = {" ",
                                          " ",
                                          "  ",
-                                         kMark,
+                                         kMetaSpaceText,
                                          "a",
                                          "a",
                                          "b",
@@ -43,7 +43,7 @@ const std::vector<std::string> kParts = {" ",
                                          "\xED\xA0\x80",
                                          "\xF4\x90\x80\x80"};  // no UTF-8
 
-class Random {
+class RandomParts {
  public:
   size_t Below(size_t n) { return ((state_ = state_ * 1664525 + 1013904223) >> 8) % n; }
   std::string Text(size_t parts) {
@@ -59,7 +59,7 @@ class Random {
 
 // Pieces over few characters, so that pairs compete; many scores are equal. Not all characters are
 // pieces themselves.
-TokenizerSpec MadeUp(Random& random, bool byte_fallback) {
+TokenizerSpec MadeUp(RandomParts& random, bool byte_fallback) {
   TokenizerSpec spec;
   spec.kind = TokenizerSpec::Kind::kSentencePiece;
   spec.pieces = {{"<unk>", 0, PieceType::kUnknown}, {"<s>", 0, PieceType::kControl}};
@@ -68,7 +68,8 @@ TokenizerSpec MadeUp(Random& random, bool byte_fallback) {
     const char* digits = "0123456789ABCDEF";
     spec.pieces.push_back({Cat("<0x", digits[b / 16], digits[b % 16], ">"), 0, PieceType::kByte});
   }
-  const std::vector<std::string> letters = {kMark, "a", "b", "c", "\xC3\xA9", "\xF0\x9F\x98\x80"};
+  const std::vector<std::string> letters = {kMetaSpaceText,    "a", "b", "c", "\xC3\xA9",
+                                            "\xF0\x9F\x98\x80"};
   for (size_t tries = 10 + random.Below(60); tries > 0; --tries) {
     TokenizerSpec::Piece piece;
     for (size_t k = 1 + random.Below(random.Below(8) ? 3 : 9); k > 0; --k)
@@ -90,7 +91,7 @@ Ids EncodeOwn(const SentencePieceBpe& own, std::string_view text) {
 }
 
 TEST(SentencePieceBpe, FollowsTheLibraryOnMadeUpModels) {
-  Random random;
+  RandomParts random;
   for (int round = 0; round < 400; ++round) {
     TokenizerSpec spec = MadeUp(random, round % 2);
     spec.add_space_prefix = round % 4 < 2;
@@ -116,7 +117,7 @@ TEST(SentencePieceBpe, FollowsTheLibraryOnMadeUpModels) {
 }
 
 TEST(SentencePieceBpe, LeavesTheRestToTheLibrary) {
-  Random random;
+  RandomParts random;
   const TokenizerSpec spec = MadeUp(random, true);
   ASSERT_NE(SentencePieceBpe::Make(spec), nullptr);
   const auto with = [&](auto change) {
@@ -141,7 +142,7 @@ TEST(SentencePieceBpe, LeavesTheRestToTheLibrary) {
 
 // An unused piece is cut up again by the library, which the tokenizer then asks.
 TEST(SentencePieceBpe, FollowsTheLibraryOnUnusedPieces) {
-  Random random;
+  RandomParts random;
   for (int round = 0; round < 60; ++round) {
     TokenizerSpec spec = MadeUp(random, round % 2);
     for (TokenizerSpec::Piece& piece : spec.pieces) {
@@ -157,7 +158,7 @@ TEST(SentencePieceBpe, FollowsTheLibraryOnUnusedPieces) {
 }
 
 TEST(SentencePieceBpe, TakesTimeInProportionToAText) {
-  Random random;
+  RandomParts random;
   const TokenizerSpec spec = MadeUp(random, true);
   const auto own = SentencePieceBpe::Make(spec);
   for (const std::string unit : {"a", " ", "ab", "z", "\xF0\x9F\x98\x80", "\xFF"}) {

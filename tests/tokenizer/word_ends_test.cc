@@ -41,14 +41,14 @@ class Cutter {
   std::vector<PreTokenizer::Range> words_;
 };
 
-struct Case {
+struct Pattern {
   const char* name;
   std::vector<const char*> patterns;
 };
 
-class WordEnds : public testing::TestWithParam<Case> {
+class WordEnds : public testing::TestWithParam<Pattern> {
  protected:
-  static Steps StepsOf(const Case& c, bool in_brackets) {
+  static Steps StepsOf(const Pattern& c, bool in_brackets) {
     Steps steps;
     for (const char* pattern : c.patterns) {
       steps.push_back({in_brackets ? Cat("(?:", pattern, ")") : pattern});
@@ -145,9 +145,10 @@ TEST_P(WordEnds, AreTheExpressionsOnRealTexts) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, WordEnds,
-                         testing::Values(Case{"gpt2", {kGpt2Words}}, Case{"llama3", {kLlama3Words}},
-                                         Case{"qwen2", {kQwen2Words}},
-                                         Case{"smollm", {kEachDigit, kGpt2Words}}),
+                         testing::Values(Pattern{"gpt2", {kGpt2Words}},
+                                         Pattern{"llama3", {kLlama3Words}},
+                                         Pattern{"qwen2", {kQwen2Words}},
+                                         Pattern{"smollm", {kEachDigit, kGpt2Words}}),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST(WordEndOf, KnowsWholePatternsOnly) {

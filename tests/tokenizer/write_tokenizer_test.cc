@@ -17,14 +17,15 @@ namespace {
 using Kind = TokenizerSpec::Kind;
 using PieceType = TokenizerSpec::PieceType;
 
-const std::vector<std::string> kTexts = {"",
-                                         "Hello world",
-                                         " two  spaces,\ttabs\nand\r\n\r\n lines ",
-                                         "It's 12345678 DON'T we'LL x...!? (a) [b] {c}",
-                                         "naïve café 東京 カナ \xF0\x9F\x98\x80 Ünïcödé \xCC\x81",
-                                         "for (int i = 0; i < n; ++i) { sum += x[i]; }",
-                                         "\xFF\xFE broken",
-                                         "a<|end|>b <mark> c"};
+const std::vector<std::string> kWrittenTexts = {
+    "",
+    "Hello world",
+    " two  spaces,\ttabs\nand\r\n\r\n lines ",
+    "It's 12345678 DON'T we'LL x...!? (a) [b] {c}",
+    "naïve café 東京 カナ \xF0\x9F\x98\x80 Ünïcödé \xCC\x81",
+    "for (int i = 0; i < n; ++i) { sum += x[i]; }",
+    "\xFF\xFE broken",
+    "a<|end|>b <mark> c"};
 
 class WritingTokenizers : public ::testing::Test {
  protected:
@@ -39,7 +40,7 @@ class WritingTokenizers : public ::testing::Test {
 
   // `broken`: also where a text is no UTF-8, which SentencePiece alone replaces.
   void ExpectAlike(const Tokenizer& one, const Tokenizer& other, bool broken = true) {
-    for (const std::string& text : kTexts) {
+    for (const std::string& text : kWrittenTexts) {
       if (!broken && text.starts_with('\xFF')) continue;
       for (const bool markup : {false, true}) {
         const std::vector<Segment> segments = {{text, markup}};

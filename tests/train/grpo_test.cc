@@ -8,9 +8,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "autograd/gradient_check.h"
 #include "base/error.h"
 #include "eval/loss.h"
+#include "tests/support/gradient_check.h"
 #include "tests/support/random_model.h"
 #include "tests/tokenizer/byte_tokenizer.h"
 #include "train/trainer.h"

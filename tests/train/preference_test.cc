@@ -7,9 +7,9 @@
 
 #include <cmath>
 
-#include "autograd/gradient_check.h"
 #include "base/random.h"
 #include "eval/loss.h"
+#include "tests/support/gradient_check.h"
 #include "tests/support/random_model.h"
 #include "train/trainer.h"
 

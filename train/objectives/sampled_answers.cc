@@ -50,7 +50,7 @@ bool SampledAnswers::MayAsk(const Example& row) const {
   return row.LossTokens() > 0 && std::ssize(PromptOf(row)) < engine_.context();
 }
 
-void SampledAnswers::Submit(const Wanted& wanted, Answer& answer) {
+void SampledAnswers::Submit(const Wanted& wanted, Answer& answer, RequestGroup& requests) {
   answer.row.row = wanted.row->row;
   answer.row.generated = true;
   answer.row.joined = wanted.row->joined;
@@ -65,8 +65,7 @@ void SampledAnswers::Submit(const Wanted& wanted, Answer& answer) {
   request.sampling.seed =
       Seed(MakeKey(options_.seed, RandomUse::kSample, static_cast<uint64_t>(wanted.step),
                    static_cast<uint64_t>(wanted.number)));
-  request.on_event = [&answer, this](const GenerationEvent& event) {
-    if (event.error) error_ = event.error;
+  request.on_event = [&answer](const GenerationEvent& event) {
     answer.text += event.text;
     std::vector<int32_t> ids = event.ids;
     if (event.end_id >= 0) {
@@ -77,16 +76,15 @@ void SampledAnswers::Submit(const Wanted& wanted, Answer& answer) {
     answer.row.labels.insert(answer.row.labels.end(), ids.begin(), ids.end());
     return true;
   };
-  engine_.Submit(std::move(request));
+  requests.Submit(std::move(request));
 }
 
 std::vector<SampledAnswers::Answer> SampledAnswers::Sample(const std::vector<Wanted>& wanted) {
   std::vector<Answer> answers(wanted.size());
   engine_.ForgetPrefixes();  // a step has changed the weights
-  for (size_t i = 0; i < wanted.size(); ++i) Submit(wanted[i], answers[i]);
-  while (engine_.Step()) {
-    if (error_) std::rethrow_exception(error_);
-  }
+  RequestGroup requests(engine_);
+  for (size_t i = 0; i < wanted.size(); ++i) Submit(wanted[i], answers[i], requests);
+  requests.Run();
   return answers;
 }
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "data/packing.h"
-#include "runner/engine/engine.h"
+#include "runner/engine/request_group.h"
 
 namespace retort {
 
@@ -52,11 +52,10 @@ class SampledAnswers {
   std::vector<Answer> Sample(const std::vector<Wanted>& wanted);
 
  private:
-  void Submit(const Wanted& wanted, Answer& answer);
+  void Submit(const Wanted& wanted, Answer& answer, RequestGroup& requests);
 
   const SampledAnswersOptions options_;
   Engine engine_;
-  std::exception_ptr error_;  // of a stream that failed
 };
 
 // Counts the step's tokens anew, after its rows were replaced.

@@ -149,7 +149,7 @@ class CompletionWriter : public AnswerWriter {
     const ApiPrompt& prompt = prompts_[index];
     if (!prompt.ids.empty()) return tokenizer_.Decode(prompt.ids, true);
     const TokenizerSpec& spec = tokenizer_.spec();
-    if (!spec.add_bos || spec.bos < 0 || StartsWith(prompt.text, tokenizer_.PieceText(spec.bos)))
+    if (!tokenizer_.puts_bos() || StartsWith(prompt.text, tokenizer_.PieceText(spec.bos)))
       return prompt.text;
     return Cat(tokenizer_.PieceText(spec.bos), spec.add_space_prefix ? " " : "", prompt.text);
   }

@@ -101,8 +101,7 @@ LlamaCppRequest ReadInfillRequest(const std::string& body, uint64_t random_seed,
     throw ApiError(400, Cat("the prompt has more than ", most_tokens, " tokens"), "input_prefix",
                    "context_length_exceeded");
   }
-  const TokenizerSpec& spec = tokenizer.spec();
-  if (spec.add_bos && spec.bos >= 0) ids->insert(ids->begin(), spec.bos);
+  if (tokenizer.puts_bos()) ids->insert(ids->begin(), tokenizer.spec().bos);
   for (const char* name : {"input_prefix", "input_suffix", "input_extra"}) object.erase(name);
   object["prompt"] = *ids;
   LlamaCppRequest read = ReadLlamaCppObject(object, random_seed, tokenizer, most_tokens);

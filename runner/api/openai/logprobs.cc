@@ -5,6 +5,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/hex.h"
+#include "base/strings.h"
 #include "tokenizer/utf8.h"
 
 namespace retort {
@@ -20,12 +22,8 @@ std::string BytesOf(int32_t id, const Tokenizer& tokenizer, bool special = true)
 std::string Spelt(int32_t id, const Tokenizer& tokenizer) {
   std::string text = BytesOf(id, tokenizer);
   if (ValidUtf8End(text, 0) == text.size()) return text;
-  static constexpr char kDigits[] = "0123456789abcdef";
   std::string out = "bytes:";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    out += {'\\', 'x', kDigits[byte / 16], kDigits[byte % 16]};
-  }
+  for (size_t i = 0; i < text.size(); ++i) out += "\\x" + HexText(text.substr(i, 1));
   return out;
 }
 

@@ -42,7 +42,7 @@ std::string ReadContent(const Json& content, const std::string& where) {
   return text;
 }
 
-std::string ReadText(const Json& object, const std::string& key, const std::string& where) {
+std::string TextMember(const Json& object, const std::string& key, const std::string& where) {
   const Json& value = MemberOf(object, key);
   const std::string name = Cat(where, ".", key);
   if (!value.is_string() || value.get_ref<const std::string&>().empty())
@@ -68,7 +68,7 @@ Json ReadCall(const Json& call, const std::string& where) {
     if (key != "name" && key != "arguments" && !member.is_null())
       throw UnsupportedMember(place, key);
   }
-  const std::string name = ReadText(function, "name", place);
+  const std::string name = TextMember(function, "name", place);
   const Json& text = MemberOf(function, "arguments");
   Json arguments = Json::object();
   if (text.is_string() && !Strip(text.get_ref<const std::string&>()).empty()) {
@@ -82,7 +82,7 @@ Json ReadCall(const Json& call, const std::string& where) {
   }
   if (!arguments.is_object())
     throw BadValue(place + ".arguments", "must be the JSON text of an object");
-  return {{"id", ReadText(call, "id", where)},
+  return {{"id", TextMember(call, "id", where)},
           {"type", "function"},
           {"function", {{"name", name}, {"arguments", std::move(arguments)}}}};
 }
@@ -109,7 +109,7 @@ class MessageReader {
     const bool none = content.is_null() && more_.contains("tool_calls");
     Message out{role_, none ? "" : ReadContent(content, where_ + ".content")};
     if (none) more_["content"] = nullptr;
-    if (role_ == "tool") more_["tool_call_id"] = ReadText(message_, "tool_call_id", where_);
+    if (role_ == "tool") more_["tool_call_id"] = TextMember(message_, "tool_call_id", where_);
     if (!more_.empty()) out.more = DumpJson(more_);
     return out;
   }
@@ -127,7 +127,7 @@ class MessageReader {
     }
     if (role_ == "tool" && key == "tool_call_id") return;
     if (key == "name") {
-      more_[key] = ReadText(message_, key, where_);
+      more_[key] = TextMember(message_, key, where_);
       return;
     }
     throw UnsupportedMember(where_, key);

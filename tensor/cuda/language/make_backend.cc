@@ -4,8 +4,7 @@
 namespace retort {
 
 std::unique_ptr<Backend> MakeCudaBackend(int index, int threads, Compute compute) {
-  return std::make_unique<cuda::CudaBackend>(index, threads > 0 ? threads : AvailableProcessors(),
-                                             compute);
+  return std::make_unique<cuda::CudaBackend>(index, ThreadsFor(threads), compute);
 }
 
 }  // namespace retort

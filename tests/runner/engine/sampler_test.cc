@@ -51,18 +51,18 @@ constexpr int64_t kDraws = 40000;
 // 99.9 % quantiles of chi-square with 1 ... 4 degrees of freedom.
 constexpr double kLimit[] = {0, 10.83, 13.82, 16.27, 18.47};
 
-struct Case {
+struct Distribution {
   std::string name;
   SamplingOptions options;
   std::map<int32_t, double> expected;
 };
 
 // Probabilities by id: .1 .4 .2 .25 .05
-class Distributions : public testing::TestWithParam<Case> {};
+class Distributions : public testing::TestWithParam<Distribution> {};
 
 TEST_P(Distributions, AreDrawnAsTheOptionsSay) {
   const std::vector<float> logits = LogsOf({.1, .4, .2, .25, .05});
-  const Case& c = GetParam();
+  const Distribution& c = GetParam();
   EXPECT_LT(ChiSquare(Counts(logits, c.options, kDraws), c.expected, kDraws),
             kLimit[c.expected.size() - 1] + 1e-9);
 }
@@ -79,26 +79,27 @@ SamplingOptions At(double temperature, int64_t top_k = 0, double top_p = 1, doub
 INSTANTIATE_TEST_SUITE_P(
     Sampler, Distributions,
     testing::Values(
-        Case{"Plain", At(1), {{0, .1}, {1, .4}, {2, .2}, {3, .25}, {4, .05}}},
+        Distribution{"Plain", At(1), {{0, .1}, {1, .4}, {2, .2}, {3, .25}, {4, .05}}},
         // Temperature 1/2 squares: .01 .16 .04 .0625 .0025 of .275
-        Case{"Cool",
-             At(.5),
-             {{0, .01 / .275},
-              {1, .16 / .275},
-              {2, .04 / .275},
-              {3, .0625 / .275},
-              {4, .0025 / .275}}},
-        Case{"TopK", At(1, 2), {{1, .4 / .65}, {3, .25 / .65}}},
-        Case{"TopKBeyondTheVocabulary", At(1, 9), {{0, .1}, {1, .4}, {2, .2}, {3, .25}, {4, .05}}},
+        Distribution{"Cool",
+                     At(.5),
+                     {{0, .01 / .275},
+                      {1, .16 / .275},
+                      {2, .04 / .275},
+                      {3, .0625 / .275},
+                      {4, .0025 / .275}}},
+        Distribution{"TopK", At(1, 2), {{1, .4 / .65}, {3, .25 / .65}}},
+        Distribution{
+            "TopKBeyondTheVocabulary", At(1, 9), {{0, .1}, {1, .4}, {2, .2}, {3, .25}, {4, .05}}},
         // .4 + .25 < .7 <= .4 + .25 + .2: the one that crosses stays.
-        Case{"TopP", At(1, 0, .7), {{1, .4 / .85}, {3, .25 / .85}, {2, .2 / .85}}},
-        Case{"TopPJustReached", At(1, 0, .649), {{1, .4 / .65}, {3, .25 / .65}}},
+        Distribution{"TopP", At(1, 0, .7), {{1, .4 / .85}, {3, .25 / .85}, {2, .2 / .85}}},
+        Distribution{"TopPJustReached", At(1, 0, .649), {{1, .4 / .65}, {3, .25 / .65}}},
         // Of the top 3's .85 half is .425, so two stay; of the whole .5 it would be the same two,
         // of .9 of .85 = .765 all three, of .9 of the whole four.
-        Case{"TopPOfTopK", At(1, 3, .9), {{1, .4 / .85}, {3, .25 / .85}, {2, .2 / .85}}},
+        Distribution{"TopPOfTopK", At(1, 3, .9), {{1, .4 / .85}, {3, .25 / .85}, {2, .2 / .85}}},
         // .45 * .4 = .18
-        Case{"MinP", At(1, 0, 1, .45), {{1, .4 / .85}, {3, .25 / .85}, {2, .2 / .85}}},
-        Case{"MinPAfterTopP", At(1, 0, .6, .3), {{1, .4 / .65}, {3, .25 / .65}}}),
+        Distribution{"MinP", At(1, 0, 1, .45), {{1, .4 / .85}, {3, .25 / .85}, {2, .2 / .85}}},
+        Distribution{"MinPAfterTopP", At(1, 0, .6, .3), {{1, .4 / .65}, {3, .25 / .65}}}),
     [](const auto& info) { return info.param.name; });
 
 TEST(Sampler, KeepsOneTokenWhateverTheOptions) {

@@ -23,7 +23,7 @@ namespace {
 using Ids = std::vector<int32_t>;
 
 // What a request was told.
-struct Told {
+struct Outcome {
   Ids ids;
   std::string text;
   FinishReason finish = FinishReason::kNone;
@@ -32,7 +32,7 @@ struct Told {
 };
 
 // The guesses aside.
-void ExpectSame(const Told& a, const Told& b, const std::string& where) {
+void ExpectSame(const Outcome& a, const Outcome& b, const std::string& where) {
   EXPECT_EQ(a.ids, b.ids) << where;
   EXPECT_EQ(a.text, b.text) << where;
   EXPECT_EQ(a.finish, b.finish) << where;
@@ -76,9 +76,9 @@ class SpeculationTest : public testing::Test {
     return requests;
   }
 
-  std::vector<Told> Say(std::vector<GenerationRequest> requests, const EngineOptions& options) {
+  std::vector<Outcome> Say(std::vector<GenerationRequest> requests, const EngineOptions& options) {
     Engine engine(*model_, adapted_, tokenizer_, options);
-    std::vector<Told> out(requests.size());
+    std::vector<Outcome> out(requests.size());
     for (size_t i = 0; i < requests.size(); ++i) {
       requests[i].on_event = [&told = out[i]](const GenerationEvent& e) {
         EXPECT_EQ(told.finish, FinishReason::kNone) << "an event after the end";
@@ -98,10 +98,10 @@ class SpeculationTest : public testing::Test {
   }
   // The same with each drafter, and without.
   void ExpectNothingShows(const std::vector<GenerationRequest>& requests, EngineOptions options) {
-    const std::vector<Told> plain = Say(requests, options);
+    const std::vector<Outcome> plain = Say(requests, options);
     for (const auto& [name, draft] : drafts_) {
       options.draft = draft;
-      const std::vector<Told> drafted = Say(requests, options);
+      const std::vector<Outcome> drafted = Say(requests, options);
       for (size_t i = 0; i < plain.size(); ++i)
         ExpectSame(plain[i], drafted[i], name + ", request " + std::to_string(i));
       EXPECT_GT(counts_.drafted_tokens, 0) << name;
@@ -120,9 +120,9 @@ class SpeculationTest : public testing::Test {
 TEST_F(SpeculationTest, AloneAndBesideFifteenOthersTheSameIsSaid) {
   const std::vector<GenerationRequest> requests = Requests(16);
   for (const int64_t parallel : {5, 12}) ExpectNothingShows(requests, {.parallel = parallel});
-  const std::vector<Told> beside = Say(requests, {.parallel = 16, .draft = drafts_[1].second});
+  const std::vector<Outcome> beside = Say(requests, {.parallel = 16, .draft = drafts_[1].second});
   for (size_t i = 0; i < requests.size(); i += 5) {
-    const Told alone = Say({requests[i]}, {.parallel = 1, .draft = drafts_[1].second})[0];
+    const Outcome alone = Say({requests[i]}, {.parallel = 1, .draft = drafts_[1].second})[0];
     ExpectSame(alone, beside[i], "request " + std::to_string(i));
   }
 }
@@ -133,7 +133,7 @@ TEST_F(SpeculationTest, AModelThatDraftsForItselfIsRightAtAnyTemperature) {
     request.sampling.temperature = temperature;
     request.sampling.top_k = 40;
     request.sampling.max_tokens = 90;
-    const Told told = Say({request}, {.draft = {.model = model_.get()}})[0];
+    const Outcome told = Say({request}, {.draft = {.model = model_.get()}})[0];
     EXPECT_EQ(told.ids.size(), 90u);
     EXPECT_EQ(told.accepted, told.drafted);
     EXPECT_LT(counts_.steps, 20) << "at most nine tokens a step";
@@ -146,7 +146,7 @@ TEST_F(SpeculationTest, AModelThatDraftsForItselfIsRightAtAnyTemperature) {
 TEST_F(SpeculationTest, BadGuessesAreGivenUp) {
   GenerationRequest request = Request(1);
   request.sampling.max_tokens = 200;
-  const Told told = Say({request}, {.draft = {.model = other_.get()}})[0];
+  const Outcome told = Say({request}, {.draft = {.model = other_.get()}})[0];
   EXPECT_EQ(told.ids.size(), 200u);
   EXPECT_GT(told.drafted, 4);
   EXPECT_LT(told.drafted, 60);
@@ -239,8 +239,9 @@ TEST_F(SpeculationTest, ADraftOfOddNumbersHarmsNoAnswer) {
   const auto odd = RandomModel(SmallConfig(tokenizer_.vocab_size()), 4, faulty, 3);
   std::vector<GenerationRequest> requests = Requests(5);
   requests[2].prompt[3] = FaultyBackend::kNotANumber;
-  const std::vector<Told> plain = Say(requests, {.parallel = 5});
-  const std::vector<Told> drafted = Say(requests, {.parallel = 5, .draft = {.model = odd.get()}});
+  const std::vector<Outcome> plain = Say(requests, {.parallel = 5});
+  const std::vector<Outcome> drafted =
+      Say(requests, {.parallel = 5, .draft = {.model = odd.get()}});
   for (size_t i = 0; i < plain.size(); ++i) {
     ExpectSame(plain[i], drafted[i], "request " + std::to_string(i));
     EXPECT_EQ(drafted[i].accepted > 0, i != 2) << i;
@@ -254,8 +255,9 @@ TEST_F(SpeculationTest, ADraftThatFailsHarmsNoAnswer) {
   const auto fails = RandomModel(SmallConfig(tokenizer_.vocab_size()), 4, faulty, 3);
   std::vector<GenerationRequest> requests = Requests(5);
   requests[2].prompt[3] = FaultyBackend::kFails;
-  const std::vector<Told> plain = Say(requests, {.parallel = 3});
-  const std::vector<Told> drafted = Say(requests, {.parallel = 3, .draft = {.model = fails.get()}});
+  const std::vector<Outcome> plain = Say(requests, {.parallel = 3});
+  const std::vector<Outcome> drafted =
+      Say(requests, {.parallel = 3, .draft = {.model = fails.get()}});
   for (size_t i = 0; i < plain.size(); ++i) {
     ExpectSame(plain[i], drafted[i], "request " + std::to_string(i));
     EXPECT_EQ(drafted[i].accepted > 0, i > 2) << i;
@@ -283,7 +285,7 @@ TEST_F(SpeculationTest, StreamsThatLostTheirPagesLeaveTheDraftItsRoom) {
                               .kept_tokens = 0,
                               .draft = {.tokens = 4, .model = model_.get()}};
   requests[1].sampling.max_tokens = 8 * kPageTokens - std::ssize(requests[1].prompt);
-  const std::vector<Told> told = Say(requests, options);
+  const std::vector<Outcome> told = Say(requests, options);
   EXPECT_GT(counts_.preempted, 0);
   // It goes on alone, with four guesses in each step.
   EXPECT_GT(told[0].accepted, requests[0].sampling.max_tokens * 3 / 4);

@@ -78,6 +78,18 @@ TEST_F(ProgramTest, SaysWhatTheSameCallsSay) {
 }
 
 // A chain of questions about one text reads it once.
+// Those who write a model's whole prompt begin with BOS, as its chat template does.
+TEST_F(ProgramTest, APromptThatBeginsWithBosGetsNoSecondOne) {
+  Start();
+  const Json steps = {{{"generate", "x"}, {"max_tokens", 1}}};
+  const auto prompt_tokens = [&](const Json& prompt) {
+    return Run({{"prompt", prompt}, {"steps", steps}})["usage"]["prompt_tokens"];
+  };
+  EXPECT_EQ(prompt_tokens("hi"), 4);  // BOS, the dummy prefix and two letters
+  EXPECT_EQ(prompt_tokens("<s>hi"), 4);
+  EXPECT_EQ(prompt_tokens("hi<s>"), 5);
+}
+
 TEST_F(ProgramTest, SharedPrefixesAreReadOnce) {
   model_->config.max_positions = 4000;
   Start();

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "data/model_tokenizer.h"
-#include "model/load.h"
+#include "model/model_files.h"
 #include "tensor/cpu/products.h"
 #include "tensor/quant/quant.h"
 #include "tests/runner/server/fixture.h"

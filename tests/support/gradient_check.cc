@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "autograd/gradient_check.h"
+#include "tests/support/gradient_check.h"
 
 #include <algorithm>
 #include <cmath>

@@ -8,7 +8,7 @@
 
 #include "export/init_model.h"
 #include "export/verify.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "model/load.h"
+#include "model/model_files.h"
 #include "model/store/base_record.h"
 #include "tests/formats/support.h"
 

@@ -6,7 +6,7 @@
 #include "export/gguf_export.h"
 #include "export/merge.h"
 #include "model/store/fingerprint.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

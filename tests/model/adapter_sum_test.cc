@@ -5,9 +5,11 @@
 #include <gtest/gtest.h>
 
 #include "export/merge.h"
+#include "model/load.h"
 #include "model/store/folders.h"
+#include "model/stored_tensors.h"
 #include "tensor/quant/quant.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

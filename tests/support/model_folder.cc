@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 #include <algorithm>
 #include <cmath>

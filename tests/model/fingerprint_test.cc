@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "formats/safetensors.h"
-#include "tests/export/model_folder.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {
