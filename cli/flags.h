@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "grammar/source.h"
 #include "model/adapter_sum.h"
+#include "model/model.h"
 #include "model/model_files.h"
 #include "tokenizer/tokenizer.h"
 

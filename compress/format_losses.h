@@ -9,6 +9,7 @@
 
 #include "compress/format_mix.h"
 #include "data/examples.h"
+#include "model/model.h"
 #include "model/model_files.h"
 
 namespace retort {

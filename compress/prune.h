@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "compress/importance.h"
+#include "model/model.h"
 #include "model/model_files.h"
 
 namespace retort {

@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "data/examples.h"
+#include "model/model.h"
 #include "model/model_files.h"
 #include "tensor/quant/feedback.h"
 

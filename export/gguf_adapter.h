@@ -6,6 +6,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
+#include "tensor/dtype.h"
+
 namespace retort {
 
 // The format of an adapter's factors by its name. Throws Error{kInput} for what none can have.

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "base/random.h"
+#include "model/model.h"
 #include "model/stored_tensors.h"
 #include "model/weight_parts.h"
 #include "tensor/quant/quant.h"

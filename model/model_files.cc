@@ -31,7 +31,6 @@ std::string EmbeddingName(const ModelFiles& files) {
   return files.layout.of(files.layout.embedding).name + ".weight";
 }
 
-
 // Whether `entry` is a tied head, stored in place of the embedding or as an identical copy of it.
 bool IsTiedCopy(const ModelFiles& files, const TensorEntry& entry) {
   if (!files.config.head.tied || entry.name != HeadName(files)) return false;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "model/model.h"
 #include "model/model_files.h"
 
 namespace retort {

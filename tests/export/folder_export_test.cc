@@ -12,8 +12,8 @@
 #include "model/store/fingerprint.h"
 #include "model/stored_tensors.h"
 #include "tensor/quant/quant.h"
-#include "tests/support/model_folder.h"
 #include "tests/support/family_configs.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "export/init_model.h"
 #include "formats/gguf.h"
-#include "tests/support/model_folder.h"
 #include "tests/support/family_configs.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

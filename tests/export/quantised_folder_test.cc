@@ -9,8 +9,8 @@
 #include "model/load.h"
 #include "model/stored_tensors.h"
 #include "tensor/quant/quant.h"
-#include "tests/support/model_folder.h"
 #include "tests/support/family_configs.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

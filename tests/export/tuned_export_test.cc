@@ -8,8 +8,8 @@
 #include "export/gguf_export.h"
 #include "export/measured_mix.h"
 #include "model/load.h"
-#include "tests/support/model_folder.h"
 #include "tests/support/family_configs.h"
+#include "tests/support/model_folder.h"
 
 namespace retort {
 namespace {

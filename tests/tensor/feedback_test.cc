@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "tensor/quant/grid.h"
 #include "tensor/quant/quant.h"
+#include "tests/tensor/weights.h"
 
 namespace retort {
 namespace {
@@ -68,12 +69,6 @@ double OutputError(const std::vector<float>& w, const std::vector<float>& q,
 Weight WeightOf(WeightFormat format, int64_t rows, const std::vector<std::byte>& bytes) {
   return Weight(format, rows, kCols, Bytes(bytes), nullptr);
 }
-std::vector<float> Decoded(const Weight& w) {
-  std::vector<float> out(static_cast<size_t>(w.rows() * w.cols()));
-  for (int64_t r = 0; r < w.rows(); ++r) DecodeRow(w, r, 0, w.cols(), out.data() + r * w.cols());
-  return out;
-}
-
 TEST(Grid, HasTheValuesOfTheBlock) {
   for (const WeightFormat format : FormatsWithGrids()) {
     const BlockFormat& f = TraitsOf(format);

@@ -18,12 +18,6 @@
 namespace retort {
 namespace {
 
-std::vector<float> Decoded(const Weight& w) {
-  std::vector<float> out(static_cast<size_t>(w.rows() * w.cols()));
-  for (int64_t r = 0; r < w.rows(); ++r) DecodeRow(w, r, 0, w.cols(), out.data() + r * w.cols());
-  return out;
-}
-
 std::string Sha256OfFloats(std::vector<float> values) {
   for (float& v : values) v += 0.0f;  // zeros of one sign
   return Sha256(std::as_bytes(std::span(values)));

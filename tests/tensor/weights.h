@@ -13,6 +13,13 @@
 
 namespace retort {
 
+// All values of a weight.
+inline std::vector<float> Decoded(const Weight& w) {
+  std::vector<float> out(static_cast<size_t>(w.rows() * w.cols()));
+  for (int64_t r = 0; r < w.rows(); ++r) DecodeRow(w, r, 0, w.cols(), out.data() + r * w.cols());
+  return out;
+}
+
 class TestWeights {
  public:
   Memory& memory() { return *memory_; }
