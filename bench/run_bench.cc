@@ -58,6 +58,7 @@ class Sequences {
     // Whole pages for each sequence, so that all run at once.
     engine.cache_tokens = options.sequences * KvCache::PagesFor(engine.context) * kPageTokens;
     engine.prefill_tokens = prefill_tokens;
+    engine.kept_tokens = 0;  // no prompt comes twice
     engine.cache_type = options.cache_type;
     return engine;
   }

@@ -30,15 +30,21 @@ size_t ScalarSize(std::string_view text) {
   return static_cast<size_t>(std::ranges::find_if(text, EndsScalar) - text.begin());
 }
 
+// What finding the values of an answer may still take.
+struct Allowance {
+  size_t values = kMostAnswerValues, bytes = kMostAnswerValueBytes;
+};
+
 // All values that may stand at a place. Every beginning of a text leads to a text, so a beginning
 // that is not followed yet counts as a value.
 class Values {
  public:
-  Values(const Matcher& at, AnswerForm form) : json_(form == AnswerForm::kJson) {
+  Values(const Matcher& at, AnswerForm form, Allowance& allowance)
+      : json_(form == AnswerForm::kJson), allowance_(allowance) {
     open_.push_back({at, ""});
   }
 
-  // nullopt: too many, or an object or a list among them.
+  // nullopt: too many, or an object or a list among them, or the allowance is used up.
   std::optional<std::vector<std::string>> Find() {
     while (!open_.empty()) {
       const Beginning beginning = std::move(open_.back());
@@ -46,6 +52,13 @@ class Values {
       if (!Follow(beginning)) return std::nullopt;
       if (found_.size() + open_.size() > kMostChoiceValues) return std::nullopt;
     }
+    // One value is no choice, and takes no weighing.
+    const size_t values = found_.size() > 1 ? found_.size() : 0;
+    if (values > allowance_.values) {
+      allowance_ = {0, 0};
+      return std::nullopt;
+    }
+    allowance_.values -= values;
     std::ranges::sort(found_);
     return std::move(found_);
   }
@@ -60,12 +73,15 @@ class Values {
   bool Follow(const Beginning& beginning) {
     const auto& [at, text] = beginning;
     if (text.size() > kMostValueBytes) return false;
-    bool whole = at.CanEnd() && !text.empty();
+    bool whole = at.CanEnd() && (!json_ || !text.empty());
     const ByteSet bytes = at.NextBytes();
     for (size_t byte = 0; byte < bytes.size(); ++byte) {
+      if (!bytes[byte]) continue;
+      if (allowance_.bytes == 0) return false;
+      --allowance_.bytes;
       const char c = static_cast<char>(byte);
       Matcher next = at;
-      if (!bytes[byte] || !next.AcceptText({&c, 1})) continue;
+      if (!next.AcceptText({&c, 1})) continue;
       if (json_ && text.empty() && (c == '{' || c == '[')) return false;
       if (json_ && !text.starts_with('"') && EndsScalar(c))
         whole |= !text.empty();
@@ -79,6 +95,7 @@ class Values {
   }
 
   const bool json_;
+  Allowance& allowance_;
   std::vector<Beginning> open_;
   std::vector<std::string> found_;
 };
@@ -157,7 +174,7 @@ class Walk {
     return pointer;
   }
   void Take(std::string pointer, size_t size, AnswerForm form) {
-    auto values = Values(at_, form).Find();
+    auto values = Values(at_, form, allowance_).Find();
     const size_t begin = read_;
     Read(size);
     if (!values || values->size() < 2) return;
@@ -171,6 +188,7 @@ class Walk {
   std::string_view answer_;
   size_t read_ = 0;
   std::vector<Level> levels_;
+  Allowance allowance_;
   std::vector<ChoicePlace> places_;
 };
 

@@ -23,8 +23,12 @@ struct ChoicePlace {
 // What an answer's text is: one whole value, or JSON, whose scalars are values.
 enum class AnswerForm { kText, kJson };
 
-// Places of one value, which is no choice, and of more than kMostChoiceValues are left out.
+// Places of one value, which is no choice, and of more than kMostChoiceValues are left out. So are
+// all behind those that have kMostAnswerValues together, or whose values have some
+// kMostAnswerValueBytes in which they differ: finding values, and weighing them, takes time.
 inline constexpr size_t kMostChoiceValues = 1024;
+inline constexpr size_t kMostAnswerValues = 4096;
+inline constexpr size_t kMostAnswerValueBytes = 100'000;
 // `answer` is a whole text of the grammar, which the matcher is at the beginning of. Throws what
 // Matcher throws.
 std::vector<ChoicePlace> ChoicePlaces(const Matcher& start, std::string_view answer,

@@ -229,14 +229,16 @@ class LarkReader : private RuleReader {
   // Behind the quote: a text, one in any case, or a range of two.
   ExpressionId Literal() {
     const std::u32string text = Quote();
-    if (IsNext("..")) {
-      Take("..");
+    const bool any_case = Take("i");
+    SkipSpace(false);
+    if (!any_case && Take("..")) {
+      SkipSpace(false);
       const std::u32string last = Take("\"") ? Quote() : U"";
       if (text.size() != 1 || last.size() != 1 || last < text)
         Refuse("expected a range of two characters, as \"a\"..\"z\"");
       return OneOf(e_, CodeSet({{text[0], last[0]}}), Spelling::kUtf8);
     }
-    if (!Take("i")) {
+    if (!any_case) {
       std::string bytes;
       for (const char32_t c : text) AppendUtf8(c, &bytes);
       return e_.Literal(bytes);
@@ -277,14 +279,14 @@ class LarkReader : private RuleReader {
   }
 
   RuleTerm Repeated(RuleTerm term) {
+    SkipSpace(false);
     if (Take("*")) return Repeat(std::move(term), 0, Expressions::kNoLimit);
     if (Take("+")) return Repeat(std::move(term), 1, Expressions::kNoLimit);
     if (Take("?")) return Repeat(std::move(term), 0, 1);
-    SkipSpace(false);
     const bool braces = Take("{");
     if (!braces && !Take("~")) return term;
     SkipSpace(false);
-    const uint32_t least = Number();
+    const uint32_t least = braces && IsNext(",") ? 0 : Number();
     uint32_t most = least;
     SkipSpace(false);
     if (Take(braces ? "," : "..")) {
@@ -292,7 +294,8 @@ class LarkReader : private RuleReader {
       most = braces && IsNext("}") ? Expressions::kNoLimit : Number();
       SkipSpace(false);
     }
-    if ((braces && !Take("}")) || least > most) Refuse("expected ~n, ~m..n, {n}, {m,} or {m,n}");
+    if ((braces && !Take("}")) || least > most)
+      Refuse("expected ~n, ~m..n, {n}, {m,}, {,n} or {m,n}");
     return Repeat(std::move(term), least, most);
   }
 

@@ -137,9 +137,7 @@ void CheckSize(std::string_view pattern, const std::string& where) {
 // The end of at most `bytes` bytes of text after `from`, between two characters.
 size_t WindowEnd(std::string_view text, size_t from, size_t bytes) {
   if (text.size() - from <= bytes) return text.size();
-  size_t end = from + bytes;
-  while ((static_cast<uint8_t>(text[end]) & 0xC0) == 0x80) --end;
-  return end;
+  return Utf8Begin(text, from + bytes);
 }
 
 // Whether the match was given up for its cost. Without JIT, steps and memory are counted apart.

@@ -89,6 +89,11 @@ void AppendUtf8(char32_t code, std::string* out) {
   }
 }
 
+size_t Utf8Begin(std::string_view text, size_t pos) {
+  while (pos > 0 && pos < text.size() && (text[pos] & 0xC0) == 0x80) --pos;
+  return pos;
+}
+
 size_t PreviousUtf8(std::string_view text, size_t pos) {
   for (size_t begin = pos - 1, i = 0; i < 4; ++i, --begin) {
     const Utf8Char c = DecodeUtf8(text.substr(0, pos), begin);

@@ -22,6 +22,8 @@ Utf8Char DecodeUtf8(std::string_view text, size_t pos);
 // text.size() if there is none.
 size_t ValidUtf8End(std::string_view text, size_t pos);
 void AppendUtf8(char32_t code, std::string* out);
+// The start of the character that byte `pos` belongs to, in valid text; `pos` itself at its end.
+size_t Utf8Begin(std::string_view text, size_t pos);
 // The start of the character that ends at `pos` > 0.
 size_t PreviousUtf8(std::string_view text, size_t pos);
 

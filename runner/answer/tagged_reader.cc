@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/strings.h"
 #include "runner/answer/call_reader.h"
+#include "tokenizer/utf8.h"
 
 namespace retort {
 namespace {
@@ -191,8 +192,7 @@ CallReader::State TaggedReader::EndValue() {
 // All of the value but its last bytes, which may be a mark's or half a character.
 void TaggedReader::SendText(size_t keep) {
   if (sent_ == 0 && format_.value_lines && StartsWith(value_, "\n")) sent_ = 1;
-  size_t end = value_.size() - std::min(keep, value_.size());
-  while (end > sent_ && end < value_.size() && (value_[end] & 0xC0) == 0x80) --end;
+  const size_t end = Utf8Begin(value_, value_.size() - std::min(keep, value_.size()));
   if (end <= sent_) return;
   const std::string quoted = DumpJson(value_.substr(sent_, end - sent_));
   arguments_ += quoted.substr(1, quoted.size() - 2);

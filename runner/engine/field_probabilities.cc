@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "runner/engine/request_group.h"
+#include "tokenizer/utf8.h"
 
 namespace retort {
 namespace {
@@ -34,6 +35,13 @@ struct AnswerText {
     if (behind == begins.end() && byte == text.size()) return begins.size();
     return static_cast<size_t>(behind - begins.begin()) - 1;
   }
+  // The same, or an earlier one that begins with a character.
+  size_t TokenBefore(size_t byte) const {
+    size_t token = TokenAt(byte);
+    while (token > 0 && token < begins.size() && Utf8Begin(text, begins[token]) != begins[token])
+      --token;
+    return token;
+  }
   // Where the grammar's text begins: with the token behind the thought, if there is one.
   size_t BeginOf(const AnswerConstraint& constraint) const {
     if (!constraint.in_thought) return 0;
@@ -47,7 +55,7 @@ struct AnswerText {
 bool IsWhole(Matcher at, std::string_view text) { return at.AcceptText(text) && at.CanEnd(); }
 
 // The first tokens of before + value + behind, as far as they tell that the value ends there.
-// Nothing if the tokenizer makes another text of it.
+// Nothing if the tokenizer makes another text of them.
 std::optional<std::vector<int32_t>> TokensOf(const std::string& before, const std::string& value,
                                              const std::string& behind, int32_t end,
                                              const Vocabulary& vocabulary,
@@ -55,11 +63,14 @@ std::optional<std::vector<int32_t>> TokensOf(const std::string& before, const st
   const std::string text = before + value + behind;
   std::vector<int32_t> ids = tokenizer.Encode(vocabulary.SegmentsOf(text), true);
   const AnswerText made(vocabulary, ids);
-  if (made.text != text) return std::nullopt;
-  if (behind.empty())
-    ids.push_back(end);
-  else
-    ids.resize(made.TokenAt(before.size() + value.size()) + 1);
+  const size_t last = behind.empty() ? ids.size() : made.TokenAt(before.size() + value.size()) + 1;
+  const size_t told = last < ids.size() ? made.begins[last] : made.text.size();
+  const bool same = behind.empty() ? made.text == text
+                                   : told >= text.size() - behind.size() &&
+                                         text.starts_with(made.text.substr(0, told));
+  if (!same) return std::nullopt;
+  ids.resize(std::min(last, ids.size()));
+  if (behind.empty()) ids.push_back(end);
   return ids;
 }
 
@@ -89,10 +100,11 @@ std::vector<AnswerChoice> ChoicesOf(const ChoiceRule& rule, const std::vector<in
   for (ChoicePlace& place : ChoicePlaces(start, text, rule.form)) {
     const size_t first = begin + place.begin, last = begin + place.end;
     AnswerChoice choice;
-    choice.before = said.TokenAt(first);
+    choice.before = said.TokenBefore(first);
     const size_t from = choice.before < answer.size() ? said.begins[choice.before] : first;
     const std::string before = said.text.substr(from, first - from);
-    const std::string behind = said.text.substr(last, kLookedAhead);
+    const size_t ahead = Utf8Begin(said.text, std::min(last + kLookedAhead, said.text.size()));
+    const std::string behind = said.text.substr(last, ahead - last);
     for (const std::string& value : place.values) {
       auto ids = TokensOf(before, value, behind, rule.end, vocabulary, tokenizer);
       if (!ids) break;
@@ -121,13 +133,13 @@ FieldProbabilities::FieldProbabilities(const ChoiceRule& rule, const GenerationR
     : form_(rule.form),
       temperature_(rule.temperature),
       adapter_(asked.adapter),
+      tokens_(asked.prompt),
+      prompt_tokens_(std::ssize(asked.prompt)),
       choices_(ChoicesOf(rule, answer, tokenizer)) {
+  tokens_.insert(tokens_.end(), answer.begin(), answer.end());
   selections_.reserve(choices_.size());
   for (size_t i = 0; i < choices_.size(); ++i) {
-    std::vector<int32_t> prompt = asked.prompt;
-    const auto before = answer.begin() + static_cast<int64_t>(choices_[i].before);
-    prompt.insert(prompt.end(), answer.begin(), before);
-    selections_.emplace_back(std::move(prompt), choices_[i].values);
+    selections_.emplace_back(TokensBefore(choices_[i]), choices_[i].values);
     for (size_t part = 0; part < selections_.back().streams(); ++part)
       streams_.push_back({i, part});
   }
@@ -135,7 +147,8 @@ FieldProbabilities::FieldProbabilities(const ChoiceRule& rule, const GenerationR
 
 GenerationRequest FieldProbabilities::Request(size_t stream) const {
   const auto& [choice, part] = streams_[stream];
-  GenerationRequest request = selections_[choice].Request(part);
+  const auto end = tokens_.begin() + TokensBefore(choices_[choice]);
+  GenerationRequest request = selections_[choice].Request(part, {tokens_.begin(), end});
   request.adapter = adapter_;
   return request;
 }

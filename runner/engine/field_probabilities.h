@@ -43,8 +43,8 @@ struct ChoiceRule {
 // The token that ends the answers of requests with these options.
 int32_t EndOf(const SamplingOptions& sampling, const Architecture& config);
 
-// Of an answer's tokens, without an end token; none if it is not whole. A choice of which the
-// tokenizer makes other texts is left out, and so is all within a thought.
+// Of an answer's tokens, without an end token; none if it is not whole. A choice of whose values
+// the tokenizer makes other texts is left out, and so is all within a thought.
 std::vector<AnswerChoice> ChoicesOf(const ChoiceRule& rule, const std::vector<int32_t>& answer,
                                     const Tokenizer& tokenizer);
 
@@ -54,6 +54,7 @@ std::vector<double> Calibrated(const std::vector<double>& log_probabilities, dou
 // The probabilities of an answer's choices, found by scoring streams of an engine.
 class FieldProbabilities {
  public:
+  // What it does here takes a fraction of a second at most (kMostAnswerValueBytes).
   FieldProbabilities(const ChoiceRule& rule, const GenerationRequest& asked,
                      const std::vector<int32_t>& answer, const Tokenizer& tokenizer);
 
@@ -66,10 +67,15 @@ class FieldProbabilities {
   struct Stream {
     size_t choice, part;  // of choices_; of its selection
   };
+  int64_t TokensBefore(const AnswerChoice& choice) const {
+    return prompt_tokens_ + static_cast<int64_t>(choice.before);
+  }
 
   AnswerForm form_;
   double temperature_;
   std::shared_ptr<const Adapter> adapter_;
+  std::vector<int32_t> tokens_;  // the prompt's and the answer's
+  int64_t prompt_tokens_;
   std::vector<AnswerChoice> choices_;
   std::vector<Selection> selections_;
   std::vector<Stream> streams_;

@@ -14,12 +14,14 @@ namespace retort {
 
 class Selection {
  public:
-  // Labels: tokens of the texts, none of them empty or the beginning of another.
-  Selection(std::vector<int32_t> prompt, const std::vector<std::vector<int32_t>>& labels);
+  // Labels: tokens of the texts, none of them empty or the beginning of another. They stand behind
+  // a prompt of prompt_tokens tokens.
+  Selection(int64_t prompt_tokens, const std::vector<std::vector<int32_t>>& labels);
 
   // One for each leaf of the tree; one if the labels are single tokens.
   size_t streams() const { return parts_.size(); }
-  GenerationRequest Request(size_t stream) const;
+  // prompt: the prompt_tokens tokens.
+  GenerationRequest Request(size_t stream, std::vector<int32_t> prompt) const;
   // What the stream told. Throws Error{kFailure} if that are no numbers.
   void Take(size_t stream, std::span<const double> scores);
   // Behind all streams: the sum over each label's tokens.
@@ -35,9 +37,12 @@ class Selection {
     std::vector<WantedScore> scores;  // by position
     std::vector<size_t> steps;        // those of the tree that they are of
   };
-  void AddPart(int32_t leaf, std::vector<bool>& known);
+  // The steps behind each node that no part has yet: at index 0 those behind the prompt, at i + 1
+  // those behind node i.
+  using StepsBehind = std::vector<std::vector<size_t>>;
+  void AddPart(int32_t leaf, StepsBehind& steps);
 
-  std::vector<int32_t> prompt_;
+  const int64_t prompt_tokens_;
   LabelTree tree_;
   std::vector<Part> parts_;
   size_t longest_ = 0;          // path

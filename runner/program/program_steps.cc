@@ -132,11 +132,11 @@ void RunningProgram::Select(ProgramLine& line, const ProgramStep& step) {
     line.labels.push_back(*std::move(ids));
   }
   CheckNoneBeginsAnother(line.labels, step.choices);
-  line.selection.emplace(line.ids, line.labels);
+  line.selection.emplace(std::ssize(line.ids), line.labels);
   line.left = line.selection->streams();
   for (size_t i = 0; i < line.selection->streams(); ++i) {
     const auto request = [this, &line, i] {
-      GenerationRequest scored = line.selection->Request(i);
+      GenerationRequest scored = line.selection->Request(i, line.ids);
       scored.adapter = job_.variant->adapter();
       return scored;
     };

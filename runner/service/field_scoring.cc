@@ -36,11 +36,11 @@ void FieldScoring::StartMore() {
       place = service_.TakePlace();
       if (!place) return;
     }
-    Start(next_++, std::move(place));
+    if (!Start(next_++, std::move(place))) return;
   }
 }
 
-void FieldScoring::Start(size_t stream, std::shared_ptr<ServerPlaces> place) {
+bool FieldScoring::Start(size_t stream, std::shared_ptr<ServerPlaces> place) {
   const auto self = shared_from_this();
   GenerationRequest request = fields_->Request(stream);
   request.on_event = [self, stream, place](const GenerationEvent& event) mutable {
@@ -49,9 +49,13 @@ void FieldScoring::Start(size_t stream, std::shared_ptr<ServerPlaces> place) {
     return true;
   };
   const auto ticket = service_.engine().Submit(std::move(request), client_.fail);
-  if (!ticket) return client_.fail(QueueFull());
+  if (!ticket) {
+    client_.fail(QueueFull());
+    return false;
+  }
   ++running_;
   tickets_->Add(*ticket);
+  return true;
 }
 
 void FieldScoring::Take(size_t stream, std::span<const double> scores) {

@@ -29,7 +29,8 @@ class FieldScoring : public std::enable_shared_from_this<FieldScoring> {
 
  private:
   void StartMore();
-  void Start(size_t stream, std::shared_ptr<ServerPlaces> place);
+  // False: there is no room, and the client has been told.
+  bool Start(size_t stream, std::shared_ptr<ServerPlaces> place);
   void Take(size_t stream, std::span<const double> scores);
 
   ModelService& service_;

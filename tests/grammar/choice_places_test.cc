@@ -64,6 +64,29 @@ TEST(ChoicePlaces, OfTextsAreTheWholeText) {
   EXPECT_EQ(Told({kRegex, "[a-z]+"}, "no"), "");
 }
 
+TEST(ChoicePlaces, AnEmptyTextIsAValueOfTexts) {
+  EXPECT_EQ(Told({kRegex, "(yes|no)?"}, "no"), ":  *no yes");
+  EXPECT_EQ(Told({kRegex, "x?"}, ""), ": * x");
+}
+
+// What an answer's places take is bounded, however many there are and whatever they may say.
+TEST(ChoicePlaces, BehindTooManyValuesAreLeftOut) {
+  const auto listed = [](size_t values, size_t bytes, size_t items) {
+    std::string labels, answer;
+    for (size_t i = 0; i < values; ++i)
+      labels += Cat(i == 0 ? "" : ",", "\"", 1000 + i, std::string(bytes, 'x'), "\"");
+    for (size_t i = 0; i < items; ++i)
+      answer += Cat(i == 0 ? "" : ",", "\"1000", std::string(bytes, 'x'), "\"");
+    return Places({kSchema, Cat(R"({"type": "array", "items": {"enum": [)", labels, "]}}")},
+                  Cat("[", answer, "]"))
+        .size();
+  };
+  EXPECT_EQ(listed(2, 1, 3000), kMostAnswerValues / 2);
+  EXPECT_EQ(listed(1000, 1, 30), 4u);
+  EXPECT_EQ(listed(1000, 75, 14), 1u) << "80,000 bytes each";
+  EXPECT_EQ(listed(1, 2000, 60), 0u);
+}
+
 TEST(ChoicePlaces, AreLeftOutWhereAValueMayBeManyThings) {
   EXPECT_EQ(Told({kSchema, "true"}, R"({"a": 1})"), "");
   EXPECT_EQ(Told({kSchema, R"({"anyOf": [{"enum": ["a", "b"]}, {"type": "array"}]})"}, R"("a")"),

@@ -25,6 +25,9 @@ TEST(Lark, TextsAndExpressions) {
   ExpectTexts(*Compiled(kLark, "start: A{2} B{1,} (\"c\" | [\"d\"] \"e\")~2\nA: \"a\"\nB: \"b\""),
               {"aabcc", "aabbdee", "aabec"}, {"abcc", "aacc", "aabc"});
   ExpectTexts(*Compiled(kLark, "start: | \"a\"\n  | \"b\""), {"", "a", "b"}, {"ab"});
+  ExpectTexts(*Compiled(kLark, "start: \"a\" * (\"b\" | \"c\") ? \"d\" .. \"f\" +"),
+              {"aabe", "def", "f"}, {"", "abc", "ag"});
+  ExpectTexts(*Compiled(kLark, "start: \"a\" {,2} \"b\""), {"b", "ab", "aab"}, {"aaab"});
 }
 
 TEST(Lark, IgnoredTextMayStandBeforeTerminals) {

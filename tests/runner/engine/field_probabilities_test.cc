@@ -10,6 +10,7 @@
 #include "grammar/compile.h"
 #include "tests/eval/support.h"
 #include "tests/runner/server/fixture.h"
+#include "tokenizer/utf8.h"
 
 namespace retort {
 namespace {
@@ -147,6 +148,39 @@ TEST(AnswerChoices, BeginWithTheTokenThatTheValueBeginsWithin) {
   ASSERT_EQ(choices.size(), 3u);
   EXPECT_EQ(choices[0].before, 6u);
   EXPECT_EQ(choices[0].values[0], AsIds(R"(":"cat",)")) << "as the tokenizer writes it";
+}
+
+// A tokenizer that, as SentencePiece does, makes something else of half a character.
+class WholeCharacters : public ByteTokenizer {
+ public:
+  using ByteTokenizer::Encode;
+  std::vector<int32_t> Encode(const std::vector<Segment>& segments,
+                              bool continuation) const override {
+    std::vector<Segment> whole = segments;
+    for (auto& [text, markup] : whole) {
+      for (size_t at = 0; (at = ValidUtf8End(text, at)) < text.size(); ++at) text[at] = '?';
+    }
+    return ByteTokenizer::Encode(whole, continuation);
+  }
+};
+
+TEST(AnswerChoices, StandBetweenTextsOfAnyCharacters) {
+  const WholeCharacters tokenizer;
+  const GrammarSource source{GrammarSource::Kind::kSchema, R"({"type": "object", "properties": {
+      "name": {"type": "string"}, "kind": {"enum": ["cat", "cow"]}, "also": {"type": "string"}},
+      "required": ["name", "kind", "also"], "additionalProperties": false})"};
+  const auto words = std::make_shared<const Vocabulary>(tokenizer);
+  const ChoiceRule rule(source, {CompileGrammar(source, "test", words)}, ByteTokenizer::kEos);
+  for (const std::string text : {"\u0436", "\u3042", "\U0001F600"}) {
+    std::string name;
+    for (int i = 0; i < 40; ++i) name += text;
+    for (const std::string shift : {"", "a", "aa", "aaa"}) {
+      const std::string said = shift + name;
+      const auto ids = tokenizer.Encode(
+          Cat(R"({"name":")", said, R"(","kind":"cow","also":")", said, "\"}"), true);
+      EXPECT_EQ(ChoicesOf(rule, ids, tokenizer).size(), 1u) << said;
+    }
+  }
 }
 
 TEST_F(ServerTest, TellsTheProbabilitiesOfAnAnswersChoices) {
