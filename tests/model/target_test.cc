@@ -13,7 +13,7 @@
 namespace retort {
 namespace {
 
-class Targets : public ::testing::Test {
+class WrittenTargets : public ::testing::Test {
  protected:
   void SetUp() override {
     std::filesystem::create_directory(folder_ / "model");
@@ -41,7 +41,7 @@ class Targets : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
-TEST_F(Targets, DevicesPipesAndOtherKindsAreRefused) {
+TEST_F(WrittenTargets, DevicesPipesAndOtherKindsAreRefused) {
   ASSERT_EQ(::mkfifo((folder_ / "pipe").c_str(), 0600), 0);
   std::filesystem::create_symlink("/dev/null", folder_ / "null");
   for (const Path& out :
@@ -52,7 +52,7 @@ TEST_F(Targets, DevicesPipesAndOtherKindsAreRefused) {
   ExpectFile(folder_ / "new", "");
 }
 
-TEST_F(Targets, PartsOfASourceAreRefusedByAnyName) {
+TEST_F(WrittenTargets, PartsOfASourceAreRefusedByAnyName) {
   std::filesystem::create_symlink("model/config.json", folder_ / "link");
   std::filesystem::create_hard_link(folder_ / "model/model.safetensors", folder_ / "hard.gguf");
   std::filesystem::create_directory_symlink("model", folder_ / "alias");
@@ -67,7 +67,7 @@ TEST_F(Targets, PartsOfASourceAreRefusedByAnyName) {
   ExpectFile(folder_ / "model", "is part of");
 }
 
-TEST_F(Targets, FoldersMustBeNewOrEmpty) {
+TEST_F(WrittenTargets, FoldersMustBeNewOrEmpty) {
   std::filesystem::create_directory(folder_ / "empty");
   std::filesystem::create_directory(folder_ / "full");
   folder_.Put("full/x", "x");
@@ -83,7 +83,7 @@ TEST_F(Targets, FoldersMustBeNewOrEmpty) {
   ExpectFolder("", "--out");
 }
 
-TEST_F(Targets, OneProcessWritesATarget) {
+TEST_F(WrittenTargets, OneProcessWritesATarget) {
   const Path out = folder_ / "new" / "x.gguf";
   {
     const TargetLock lock(out);
@@ -95,7 +95,7 @@ TEST_F(Targets, OneProcessWritesATarget) {
 }
 
 // The commands' work checks its target, and leaves nothing beside it.
-TEST_F(Targets, ExportAndInitHoldTheirTargets) {
+TEST_F(WrittenTargets, ExportAndInitHoldTheirTargets) {
   MakeModelFolder(folder_ / "m", FolderConfig("llama"));
   const ModelFiles source = OpenModel(folder_ / "m");
   const std::string before = ReadText(folder_ / "m/model.safetensors");

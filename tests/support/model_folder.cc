@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "formats/safetensors.h"
+#include "model/load.h"
 #include "model/model.h"
 #include "model/store/folders.h"
 #include "tensor/quant/quant.h"
