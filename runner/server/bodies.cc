@@ -38,10 +38,8 @@ void Server::State::Read(const std::shared_ptr<PendingRequest>& request) {
       return Reload(request);
     }
     Finish(pending, AnswerFromBody(pending));
-  } catch (const ApiError& e) {
-    Refuse(pending, e);
   } catch (const std::exception& e) {
-    Refuse(pending, ApiError(500, e.what()));
+    Refuse(pending, ApiErrorOf(e));
   }
 }
 

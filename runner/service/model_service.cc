@@ -59,13 +59,7 @@ ModelService::ModelService(ServedModel model, const ServiceOptions& options,
 std::shared_ptr<const ServedVariant> ModelService::LoadAdapter(const std::string& name,
                                                                const Path& folder) {
   names_.CheckNew(name);
-  std::shared_ptr<const ServedVariant> variant;
-  try {
-    variant = OpenAdapter(name, folder);
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, e.what(), "lora_path", "invalid_value");
-  }
+  const auto variant = AsRequestError("lora_path", [&] { return OpenAdapter(name, folder); });
   names_.Add(variant);
   return variant;
 }
@@ -109,12 +103,8 @@ std::shared_ptr<const Grammar> ModelService::GrammarOf(const ApiRequest& request
                                                        const ServedVariant& variant) {
   const std::optional<AnswerRule> rule = RuleOf(request, variant);
   if (!rule) return nullptr;
-  try {
-    return grammars_.Get(*rule->grammar, rule->where);
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput || !request.grammar) throw;
-    throw ApiError(400, e.what(), request.grammar_field, "invalid_value");
-  }
+  const auto get = [&] { return grammars_.Get(*rule->grammar, rule->where); };
+  return request.grammar ? AsRequestError(request.grammar_field, get) : get();
 }
 
 ChoiceRule ModelService::ChoicesOf(const ApiRequest& request, const ServedVariant& variant,

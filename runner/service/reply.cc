@@ -7,8 +7,6 @@
 #include <map>
 #include <span>
 
-#include "base/error.h"
-
 namespace retort {
 namespace {
 
@@ -229,10 +227,7 @@ void ServerReply::Report(int status, const std::string& error, ApiAnswer answer)
   if (options_.on_end) options_.on_end({status, error, std::move(answer), first_token_});
 }
 
-void ServerReply::Fail(const std::exception& reason) {
-  const auto* error = dynamic_cast<const Error*>(&reason);
-  Fail(ApiError(error && error->kind() == Error::Kind::kInput ? 400 : 500, reason.what()));
-}
+void ServerReply::Fail(const std::exception& reason) { Fail(ApiErrorOf(reason)); }
 
 void ServerReply::Fail(const ApiError& error) {
   const std::lock_guard lock(mutex_);

@@ -89,7 +89,7 @@ TokenIds MixedIds(const Json& parts, const Tokenizer& tokenizer, size_t most) {
     }
     const std::string& text = part.get_ref<const std::string&>();
     const size_t left = most - std::min(most, ids.size());
-    const auto more = EncodedText(name, [&] {
+    const auto more = AsRequestError(name, [&] {
       return ids.empty() ? tokenizer.EncodeMarkupAtMost(text, left)
                          : tokenizer.EncodeAtMost({{text, true}}, true, left);
     });
@@ -124,7 +124,7 @@ Json Biases(const Json& value, const Tokenizer& tokenizer) {
     std::optional<TokenIds> ids;
     if (token.is_string()) {
       const std::string& text = token.get_ref<const std::string&>();
-      ids = EncodedText(name, [&] { return tokenizer.EncodeAtMost(text, true, left); });
+      ids = AsRequestError(name, [&] { return tokenizer.EncodeAtMost(text, true, left); });
     }
     if (left == 0 || (token.is_string() && !ids))
       throw BadValue(name, Cat("may name at most ", kMostBiases, " tokens"));
