@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "base/text.h"
 #include "runner/api/fields.h"
+#include "runner/api/llama_cpp/llama_cpp.h"
 #include "runner/engine/tickets.h"
 #include "runner/service/field_scoring.h"
 
@@ -145,7 +146,8 @@ GenerationRequest ModelService::GenerationOf(const ApiRequest& completion,
   return out;
 }
 
-ReplyChoice ModelService::Choice(const ApiRequest& request, size_t index, size_t prompt,
+ReplyChoice ModelService::Choice(const ApiRequest& request, const ServedVariant& variant,
+                                 size_t index, size_t prompt,
                                  const GenerationRequest& generation) const {
   const std::vector<int32_t>& ids = generation.prompt;
   ReplyChoice choice;
@@ -153,7 +155,11 @@ ReplyChoice ModelService::Choice(const ApiRequest& request, size_t index, size_t
   choice.told.prompt = prompt;
   choice.told.usage.prompt_tokens = std::ssize(ids);
   choice.told.held = generation.constraint.grammar != nullptr;
-  if (request.verbose) choice.told.prompt_text = model().tokenizer.Decode(ids, true);
+  if (request.verbose) {
+    const bool chat = request.kind == ApiKind::kChat;
+    choice.told.prompt_text = ShownPrompt(
+        chat ? ApiPrompt{variant.Render(request)} : request.prompts[prompt], model().tokenizer);
+  }
   if (!request.echo) return choice;
   const ApiPrompt& asked = request.prompts[prompt];
   choice.echo = asked.ids.empty() ? asked.text : model().tokenizer.Decode(ids);
@@ -221,7 +227,7 @@ void ModelService::Submit(ServiceJob job) {
     ServedVariant::MakeParser parser;
     GenerationRequest one = Generation(request, *variant, std::move(prompts[prompt]), parser);
     for (size_t i = 0; i < each; ++i) {
-      choices.push_back(Choice(request, choices.size(), prompt, one));
+      choices.push_back(Choice(request, *variant, choices.size(), prompt, one));
       choices.back().parser = parser();
       generations.push_back(one);
       generations.back().sampling.seed += i;

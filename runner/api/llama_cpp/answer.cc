@@ -136,22 +136,13 @@ class CompletionWriter : public AnswerWriter {
                  {"timings", TimingsJson(choice)}};
     // The large ones, for every choice.
     if (Tells("generation_settings")) last["generation_settings"] = settings_;
-    if (Tells("prompt")) last["prompt"] = Prompt(choice.prompt);
+    if (Tells("prompt")) last["prompt"] = ShownPrompt(prompts_[choice.prompt], tokenizer_);
     return last;
   }
   // Whether this member or one of its own is asked for.
   bool Tells(const std::string& name) const {
     return fields_.empty() ||
            std::ranges::any_of(fields_, [&](const auto& path) { return path.front() == name; });
-  }
-  // As the model gets it: with BOS.
-  std::string Prompt(size_t index) const {
-    const ApiPrompt& prompt = prompts_[index];
-    if (!prompt.ids.empty()) return tokenizer_.Decode(prompt.ids, true);
-    const TokenizerSpec& spec = tokenizer_.spec();
-    if (!tokenizer_.puts_bos() || StartsWith(prompt.text, tokenizer_.PieceText(spec.bos)))
-      return prompt.text;
-    return Cat(tokenizer_.PieceText(spec.bos), spec.add_space_prefix ? " " : "", prompt.text);
   }
   Json Probabilities(std::span<const TokenLogprobs> tokens) const {
     Json all = std::move(ChatLogprobs(tokens, tokenizer_)["content"]);
@@ -186,6 +177,14 @@ class CompletionWriter : public AnswerWriter {
 };
 
 }  // namespace
+
+std::string ShownPrompt(const ApiPrompt& prompt, const Tokenizer& tokenizer) {
+  if (!prompt.ids.empty()) return tokenizer.Decode(prompt.ids, true);
+  const TokenizerSpec& spec = tokenizer.spec();
+  if (!tokenizer.puts_bos() || StartsWith(prompt.text, tokenizer.PieceText(spec.bos)))
+    return prompt.text;
+  return Cat(tokenizer.PieceText(spec.bos), spec.add_space_prefix ? " " : "", prompt.text);
+}
 
 std::unique_ptr<AnswerWriter> LlamaCppWriter(const ApiAnswerHead& head, const LlamaCppRequest& read,
                                              const Tokenizer& tokenizer) {

@@ -33,6 +33,10 @@ LlamaCppRequest ReadLlamaCppObject(const Json& object, uint64_t random_seed,
 LlamaCppRequest ReadInfillRequest(const std::string& body, uint64_t random_seed,
                                   const Tokenizer& tokenizer, size_t most_tokens);
 
+// A prompt as llama.cpp tells it: its text, behind BOS if the model's files want one and it has
+// none.
+std::string ShownPrompt(const ApiPrompt& prompt, const Tokenizer& tokenizer);
+
 // tokenizer must outlive the writer.
 std::unique_ptr<AnswerWriter> LlamaCppWriter(const ApiAnswerHead& head, const LlamaCppRequest& read,
                                              const Tokenizer& tokenizer);
