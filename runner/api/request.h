@@ -45,6 +45,7 @@ struct ApiRequest {
   bool field_probabilities = false;  // of the answer's choices
   bool stream = false, include_usage = false;
   bool timings_per_token = false;  // in a stream, timings with every part
+  bool return_progress = false;    // in a stream, how far the prompt is read
   bool verbose = false;            // a whole answer tells its prompt, as llama.cpp does
 };
 

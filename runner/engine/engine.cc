@@ -102,6 +102,8 @@ struct Engine::State {
   void BuildBatch(const std::vector<Scheduler::Piece>& pieces);
   // One forward pass over `batch`; fills `logits` for the tokens `last`.
   void Forward();
+  // How far the pieces' prompts are read, for those who want to know; first: before a first step.
+  void TellReading(const std::vector<Scheduler::Piece>& pieces, bool first);
   // Computes the pieces and fills `events`.
   void Compute(const std::vector<Scheduler::Piece>& pieces);
   // Chooses the stream's next tokens: one, and further ones as long as they had been guessed.
@@ -242,12 +244,20 @@ GenerationEvent Engine::State::Sample(Stream& stream, size_t row) {
   }
 }
 
+void Engine::State::TellReading(const std::vector<Scheduler::Piece>& pieces, bool first) {
+  for (const auto& [stream, tokens] : pieces) {
+    if (stream->TellsReading(first)) events.emplace_back(stream->id(), stream->Reading());
+  }
+}
+
 void Engine::State::Compute(const std::vector<Scheduler::Piece>& pieces) {
   try {
     if (speculation) speculation->Plan(pieces, cache);
+    TellReading(pieces, true);
     BuildBatch(pieces);
     Forward();
     for (const Scheduler::Piece& piece : pieces) piece.stream->Share(cache);
+    TellReading(pieces, false);
   } catch (...) {
     const GenerationEvent failed = FailedWith(std::current_exception());
     for (const Scheduler::Piece& piece : pieces) events.emplace_back(piece.stream->id(), failed);

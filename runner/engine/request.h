@@ -39,7 +39,10 @@ struct GenerationEvent {
   int64_t reused_tokens = 0;
   // Guesses for the stream so far, and those of them that came true (EngineOptions::draft).
   int64_t drafted_tokens = 0, accepted_tokens = 0;
-  double seconds = 0;                   // since the stream's first step began
+  double seconds = 0;  // since the stream's first step began
+  // Of an event about the reading of the prompt alone (GenerationRequest::progress): how many of
+  // its tokens are read, those that are reused among them. -1: it is no such event.
+  int64_t read_tokens = -1;
   std::vector<TokenLogprobs> logprobs;  // of `ids`, if they are asked for
   WatchedTokens watched;                // of this event, if they are asked for
   // With the first event, if they are asked for: of the prompt's tokens but the first.
@@ -80,6 +83,8 @@ struct GenerationRequest {
   // answers is known at no cost that shows. An end token is one too.
   bool watched = false;
   Pooling pooling = Pooling::kNone;  // other values: the prompt's embedding is all that is wanted
+  // Events say how far the prompt is read: as its first step begins, and behind each of its steps.
+  bool progress = false;
   // By position. Not empty: these are all that is wanted. What comes before the first position may
   // have been read for others.
   std::vector<WantedScore> scores = {};

@@ -200,8 +200,21 @@ GenerationEvent Stream::Next(std::span<float> logits, Sampler& sampler) {
   event.reused_tokens = reused_;
   event.drafted_tokens = drafted_;
   event.accepted_tokens = accepted_;
-  event.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - *began_).count();
+  event.seconds = SecondsSinceBegin();
   return event;
+}
+
+GenerationEvent Stream::Reading() const {
+  GenerationEvent event;
+  event.read_tokens = read_;
+  event.reused_tokens = reused_;
+  event.seconds = SecondsSinceBegin();
+  return event;
+}
+
+double Stream::SecondsSinceBegin() const {
+  if (!began_) return 0;
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - *began_).count();
 }
 
 void Stream::Score(int64_t position, std::span<const float> logits) {

@@ -78,9 +78,9 @@ void ReadEmbeddingsJob(const std::string& body, const ApiAnswerHead& head,
 
 void ReadResponsesJob(const std::string& body, const ApiAnswerHead& head,
                       const ModelService& service, ServiceJob& job) {
-  ResponsesRequest read = ReadResponsesRequest(body, job.seed);
-  job.request = std::move(read.request);
-  job.writer = ResponsesWriter(Named(head, service, job.request), read.echoed);
+  const ResponsesRequest read = ReadResponsesRequest(body, job.seed);
+  job.writer = ResponsesWriter(Named(head, service, read.request), read);
+  job.request = read.request;
 }
 
 void ReadAnthropicJob(const std::string& body, const ApiAnswerHead& head,

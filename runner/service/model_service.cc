@@ -127,6 +127,7 @@ GenerationRequest ModelService::Generation(const ApiRequest& request, const Serv
   out.logprobs = request.logprobs.value_or(request.best_of > request.n ? 0 : -1);
   out.prompt_logprobs = request.echo && request.logprobs;
   out.watched = options_.watched;
+  out.progress = request.return_progress && request.stream;
   if (request.pooling == Pooling::kNone) out.constraint.grammar = GrammarOf(request, variant);
   variant.Prepare(request, out, parser);
   if (out.constraint.grammar && (out.sampling.min_tokens > 0 || out.sampling.ignore_eos)) {

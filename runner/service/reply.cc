@@ -95,6 +95,10 @@ bool ServerReply::OnEvent(size_t index, const GenerationEvent& event) {
   if (over_) return false;
   ReplyChoice& choice = choices_[index];
   ApiChoice& told = choice.told;
+  if (event.read_tokens >= 0) {
+    TellReading(told, event);
+    return true;
+  }
   told.finish = event.finish;
   if (event.finish == FinishReason::kCancelled) {
     FailNow(ApiError(500, "the answer was not finished"));
@@ -136,6 +140,14 @@ bool ServerReply::OnEvent(size_t index, const GenerationEvent& event) {
 void ServerReply::TakeFields(size_t choice, std::vector<FieldChoice> fields) {
   const std::lock_guard lock(mutex_);
   choices_[choice].told.fields = std::move(fields);
+}
+
+void ServerReply::TellReading(const ApiChoice& choice, const GenerationEvent& event) {
+  ApiChoice read = choice;
+  read.usage = {event.read_tokens, 0, event.reused_tokens};
+  read.timings = {event.seconds, event.seconds};
+  std::string told = writer_->Reading(read, choice.usage.prompt_tokens);
+  if (!told.empty()) exchange_->Send(std::move(told));
 }
 
 void ServerReply::Tell(ReplyChoice& choice, const std::vector<AnswerPart>& parts) {

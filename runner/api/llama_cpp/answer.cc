@@ -89,18 +89,14 @@ class CompletionWriter : public AnswerWriter {
   std::string ErrorBody(const ApiError& error) const override { return ApiErrorBody(error); }
 
   std::string Begin(const ApiAnswer& /*answer*/) override { return ""; }
+  std::string Reading(const ApiChoice& choice, int64_t tokens) override {
+    Json one = Part(choice, "");
+    one["prompt_progress"] = ProgressJson(choice, tokens);
+    return ServerSentEvent(DumpJson(one));
+  }
   std::string Said(const ApiChoice& choice, const AnswerPart& part,
                    std::span<const TokenLogprobs> tokens) override {
-    size_t& told = told_[choice.index];
-    Json one = {{"index", choice.index},
-                {"content", part.text},
-                {"tokens", Ids(std::span(choice.ids).subspan(told))},
-                {"stop", false},
-                {"id_slot", -1},
-                {"tokens_predicted", choice.usage.completion_tokens},
-                {"tokens_evaluated", choice.usage.prompt_tokens}};
-    told = choice.ids.size();
-    if (timings_) one["timings"] = TimingsJson(choice);
+    Json one = Part(choice, part.text);
     if (logprobs_) one["completion_probabilities"] = Probabilities(tokens);
     return ServerSentEvent(DumpJson(one));
   }
@@ -115,6 +111,20 @@ class CompletionWriter : public AnswerWriter {
   }
 
  private:
+  // With the ids since the part before.
+  Json Part(const ApiChoice& choice, const std::string& content) {
+    size_t& told = told_[choice.index];
+    Json part = {{"index", choice.index},
+                 {"content", content},
+                 {"tokens", Ids(std::span(choice.ids).subspan(told))},
+                 {"stop", false},
+                 {"id_slot", -1},
+                 {"tokens_predicted", choice.usage.completion_tokens},
+                 {"tokens_evaluated", choice.usage.prompt_tokens}};
+    told = choice.ids.size();
+    if (timings_) part["timings"] = TimingsJson(choice);
+    return part;
+  }
   Json Final(const ApiChoice& choice, const std::string& content) const {
     const ApiUsage& usage = choice.usage;
     const bool length = choice.finish == FinishReason::kLength;

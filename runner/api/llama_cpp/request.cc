@@ -23,16 +23,10 @@ using TokenIds = std::vector<int32_t>;
 // Which place in the server answers, how it keeps its cache and how soon it gives up do not change
 // an answer; what would is supported at these values only.
 bool AsksNothing(const std::string& key, const Json& value) {
-  static const auto* neutral = new Json{{"n_keep", {0, -1}},
-                                        {"n_discard", {0}},
-                                        {"n_indent", {0}},
-                                        {"t_max_predict_ms", {0, -1}},
-                                        {"min_keep", {0}},
-                                        {"post_sampling_probs", {false}},
-                                        {"return_progress", {false}},
-                                        {"backend_sampling", {false}},
-                                        {"lora", {Json::array()}},
-                                        {"adaptive_target", {-1}}};
+  static const auto* neutral = new Json{
+      {"n_keep", {0, -1}},           {"n_discard", {0}},        {"n_indent", {0}},
+      {"t_max_predict_ms", {0, -1}}, {"min_keep", {0}},         {"post_sampling_probs", {false}},
+      {"backend_sampling", {false}}, {"lora", {Json::array()}}, {"adaptive_target", {-1}}};
   for (const Json& one : MemberOf(*neutral, key)) {
     if (one == value) return true;
   }
@@ -164,10 +158,10 @@ std::vector<std::vector<std::string>> Fields(const Json& value) {
 }
 
 bool Passes(const std::string& key) {
-  static constexpr std::string_view kPassed[] = {"n_predict", "max_tokens",  "stream",
-                                                 "grammar",   "json_schema", "cache_prompt",
-                                                 "id_slot",   "model",       "timings_per_token",
-                                                 "n",         "n_cmpl",      "n_probs"};
+  static constexpr std::string_view kPassed[] = {
+      "n_predict",    "max_tokens", "stream",         "grammar",           "json_schema",
+      "cache_prompt", "id_slot",    "model",          "timings_per_token", "n",
+      "n_cmpl",       "n_probs",    "return_progress"};
   const std::vector<std::string>& sampling = SamplingFields();
   return std::ranges::find(kPassed, key) != std::end(kPassed) ||
          std::ranges::find(sampling, key) != sampling.end();
