@@ -77,6 +77,8 @@ struct GenerationRequest {
   // How many of the likeliest tokens are told beside each one that is chosen, with the
   // log-probabilities that the model gave them, before any option had changed them. -1: none are.
   int64_t logprobs = -1;
+  // They are of the draw instead: of what the options had left (Sampler::DrawnLogprobs).
+  bool drawn_logprobs = false;
   // The same of the prompt's tokens. All of them are read then, whatever the cache has of them.
   bool prompt_logprobs = false;
   // The first token and every eighth behind it are watched, so that how sure a model is of its

@@ -125,6 +125,7 @@ GenerationRequest ModelService::Generation(const ApiRequest& request, const Serv
   out.sampling = request.sampling;
   out.pooling = request.pooling;
   out.logprobs = request.logprobs.value_or(request.best_of > request.n ? 0 : -1);
+  out.drawn_logprobs = request.post_sampling_probs;
   out.prompt_logprobs = request.echo && request.logprobs;
   out.watched = options_.watched;
   out.progress = request.return_progress && request.stream;

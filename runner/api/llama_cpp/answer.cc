@@ -58,6 +58,7 @@ Json Settings(const ApiRequest& request) {
           {"ignore_eos", s.ignore_eos},
           {"stream", request.stream},
           {"n_probs", request.logprobs.value_or(0)},
+          {"post_sampling_probs", request.post_sampling_probs},
           {"logit_bias", std::move(biases)}};
 }
 
@@ -69,6 +70,7 @@ class CompletionWriter : public AnswerWriter {
         return_tokens_(read.return_tokens),
         timings_(read.request.timings_per_token),
         logprobs_(read.request.logprobs.has_value()),
+        drawn_(read.request.post_sampling_probs),
         most_(read.request.sampling.max_tokens),
         fields_(read.fields),
         prompts_(read.request.prompts),
@@ -160,8 +162,24 @@ class CompletionWriter : public AnswerWriter {
       all[i]["id"] = tokens[i].id;
       for (size_t j = 0; j < tokens[i].top.size(); ++j)
         all[i]["top_logprobs"][j]["id"] = tokens[i].top[j].first;
+      if (drawn_) all[i] = AsDrawn(all[i]);
     }
     return all;
+  }
+  // Probabilities and their names in place of logarithms and theirs.
+  static Json AsDrawn(const Json& token) {
+    Json out = Json::object();
+    for (const auto& [name, value] : token.items()) {
+      if (name == "logprob") {
+        out["prob"] = std::exp(value.get<double>());
+      } else if (name == "top_logprobs") {
+        Json& top = out["top_probs"] = Json::array();
+        for (const Json& one : value) top.push_back(AsDrawn(one));
+      } else {
+        out[name] = value;
+      }
+    }
+    return out;
   }
   // With the paths as keys.
   Json Chosen(Json whole) const {
@@ -177,7 +195,7 @@ class CompletionWriter : public AnswerWriter {
   }
 
   const ApiAnswerHead head_;
-  const bool several_, return_tokens_, timings_, logprobs_;
+  const bool several_, return_tokens_, timings_, logprobs_, drawn_;
   const int64_t most_;
   const std::vector<std::vector<std::string>> fields_;
   const std::vector<ApiPrompt> prompts_;

@@ -20,13 +20,13 @@ constexpr size_t kMostFields = 64, kMostFieldBytes = 200, kMostFieldParts = 4;
 
 using TokenIds = std::vector<int32_t>;
 
-// Which place in the server answers, how it keeps its cache and how soon it gives up do not change
-// an answer; what would is supported at these values only.
+// Which place in the server answers, how it keeps its cache, what chooses tokens and how soon it
+// gives up do not change an answer; what would is supported at these values only.
 bool AsksNothing(const std::string& key, const Json& value) {
   static const auto* neutral = new Json{
-      {"n_keep", {0, -1}},           {"n_discard", {0}},        {"n_indent", {0}},
-      {"t_max_predict_ms", {0, -1}}, {"min_keep", {0}},         {"post_sampling_probs", {false}},
-      {"backend_sampling", {false}}, {"lora", {Json::array()}}, {"adaptive_target", {-1}}};
+      {"n_keep", {0, -1}},           {"n_discard", {0}},       {"n_indent", {0}},
+      {"t_max_predict_ms", {0, -1}}, {"min_keep", {0}},        {"backend_sampling", {true, false}},
+      {"lora", {Json::array()}},     {"adaptive_target", {-1}}};
   for (const Json& one : MemberOf(*neutral, key)) {
     if (one == value) return true;
   }
@@ -178,12 +178,15 @@ LlamaCppRequest ReadLlamaCppObject(const Json& object, uint64_t random_seed,
                                    const Tokenizer& tokenizer, size_t most_tokens) {
   LlamaCppRequest read;
   Json out = Json::object();
+  bool drawn = false;
   for (const auto& [key, value] : object.items()) {
     if (value.is_null() || AsksNothing(key, value)) continue;
     if (key == "prompt") {
       out[key] = Prompts(value);
     } else if (key == "logit_bias") {
       out[key] = Biases(value, tokenizer);
+    } else if (key == "post_sampling_probs") {
+      drawn = FlagField(object, key);
     } else if (key == "return_tokens") {
       read.return_tokens = FlagField(object, key);
     } else if (key == "response_fields") {
@@ -201,6 +204,7 @@ LlamaCppRequest ReadLlamaCppObject(const Json& object, uint64_t random_seed,
   if (MemberOf(out, "n_predict").is_null() && MemberOf(out, "max_tokens").is_null())
     out["n_predict"] = -1;
   read.request = ReadApiObject(ApiKind::kCompletion, out, random_seed);
+  read.request.post_sampling_probs = drawn;
   FinishPrompts(MemberOf(object, "prompt"), tokenizer, most_tokens, read.request.prompts);
   read.several = std::ssize(read.request.prompts) * read.request.n > 1;
   return read;
