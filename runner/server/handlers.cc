@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/strings.h"
 #include "runner/server/adapter_endpoints.h"
 #include "runner/server/page.h"
 #include "runner/server/reload_endpoint.h"
@@ -34,7 +35,7 @@ HttpAnswer HandleMetrics(const ServerState& server, const HttpHead& /*head*/,
   return {200,
           records.metrics.Text(server.current.counts()) + records.drift.Text(),
           "text/plain; version=0.0.4; charset=utf-8",
-          {}};
+          {{"Process-Start-Time-Unix", Cat(records.metrics.since())}}};
 }
 
 HttpAnswer HandleModel(const ServerState& server, const HttpHead& /*head*/,
