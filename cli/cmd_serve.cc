@@ -184,6 +184,10 @@ void AddEngine(CLI::App& command, ServerOptions& server) {
       .add_option("--context", server.engine.context,
                   "maximum tokens of a request, its answer included; 0: the model's maximum")
       ->check(CLI::Range(int64_t{0}, kMostCount));
+  command
+      .add_option("--prefill-tokens", server.engine.prefill_tokens,
+                  "tokens of prompts in one step, at most")
+      ->check(CLI::Range(int64_t{2}, kMostCount));
   server.engine.kept_tokens = -1;
   command
       .add_option("--keep-prefixes", server.engine.kept_tokens,

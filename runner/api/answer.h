@@ -83,6 +83,9 @@ class AnswerWriter {
   // before; the end of a choice, with the last tokens; the end of all. Or, in place of the rest, a
   // failure. The choice has what is passed already.
   virtual std::string Begin(const ApiAnswer& answer) = 0;
+  // How far a prompt is read, between the beginning and the first part: the choice's usage and
+  // timings are of what is read of its `tokens`. "": this API tells nothing of it.
+  virtual std::string Reading(const ApiChoice& /*choice*/, int64_t /*tokens*/) { return ""; }
   virtual std::string Said(const ApiChoice& choice, const AnswerPart& part,
                            std::span<const TokenLogprobs> tokens) = 0;
   virtual std::string EndOfChoice(const ApiChoice& choice,

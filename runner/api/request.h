@@ -37,6 +37,7 @@ struct ApiRequest {
   bool echo = false;                 // completion: the answer begins with the prompt
   int64_t n = 1, best_of = 1;        // answers to each prompt: told, and generated
   std::optional<int64_t> logprobs;   // of the chosen tokens and so many likeliest ones
+  bool post_sampling_probs = false;  // those are of the draw, behind all options
   std::string n_field = "n", logprobs_field = "logprobs";  // that say so
   Pooling pooling = Pooling::kNone;  // other values: embeddings of the prompts
   SamplingOptions sampling;
@@ -45,6 +46,7 @@ struct ApiRequest {
   bool field_probabilities = false;  // of the answer's choices
   bool stream = false, include_usage = false;
   bool timings_per_token = false;  // in a stream, timings with every part
+  bool return_progress = false;    // in a stream, how far the prompt is read
   bool verbose = false;            // a whole answer tells its prompt, as llama.cpp does
 };
 

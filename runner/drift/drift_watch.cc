@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/prometheus.h"
 #include "base/strings.h"
 
 namespace retort {
@@ -14,7 +15,7 @@ namespace {
 void WriteGauge(const std::string& name, const std::string& help,
                 const std::function<std::optional<double>(size_t statistic)>& value,
                 std::string& out) {
-  out += Cat("# HELP ", name, " ", help, "\n# TYPE ", name, " gauge\n");
+  WriteMetricHead(name, "gauge", help, out);
   for (size_t s = 0; s < kDriftStatistics.size(); ++s) {
     const std::optional<double> known = value(s);
     if (known) out += Cat(name, "{statistic=\"", kDriftStatistics[s].name, "\"} ", *known, "\n");
@@ -108,10 +109,9 @@ std::string DriftWatch::Text() const {
     if (!options_.baseline || options_.baseline->summary[s].answers == 0) return std::nullopt;
     return options_.baseline->summary[s].mean;
   };
-  std::string out =
-      Cat("# HELP retort_drift_window_answers Answers that are compared with the baseline.\n"
-          "# TYPE retort_drift_window_answers gauge\nretort_drift_window_answers ",
-          answers_.size(), "\n");
+  std::string out;
+  WriteMetric("retort_drift_window_answers", "gauge",
+              "Answers that are compared with the baseline.", answers_.size(), out);
   WriteGauge(
       "retort_drift_answers", "Of the window's answers, those that say something of it.",
       [&](size_t s) { return std::optional(static_cast<double>(now[s].answers)); }, out);

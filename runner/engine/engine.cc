@@ -102,6 +102,8 @@ struct Engine::State {
   void BuildBatch(const std::vector<Scheduler::Piece>& pieces);
   // One forward pass over `batch`; fills `logits` for the tokens `last`.
   void Forward();
+  // How far the pieces' prompts are read, for those who want to know; first: before a first step.
+  void TellReading(const std::vector<Scheduler::Piece>& pieces, bool first);
   // Computes the pieces and fills `events`.
   void Compute(const std::vector<Scheduler::Piece>& pieces);
   // Chooses the stream's next tokens: one, and further ones as long as they had been guessed.
@@ -222,6 +224,7 @@ void Engine::State::SampleAll(Stream& stream, size_t row) {
     const auto guessed = static_cast<size_t>(stream.read() - first);
     events.emplace_back(stream.id(), Sample(stream, row + guessed));
   } while (events.back().second.finish == FinishReason::kNone && stream.unread() == 0);
+  totals.drafts += stream.guesses().empty() ? 0 : 1;
   totals.drafted_tokens += std::ssize(stream.guesses());
   totals.accepted_tokens += stream.read() - first;
   stream.DropGuesses(cache);
@@ -242,12 +245,20 @@ GenerationEvent Engine::State::Sample(Stream& stream, size_t row) {
   }
 }
 
+void Engine::State::TellReading(const std::vector<Scheduler::Piece>& pieces, bool first) {
+  for (const auto& [stream, tokens] : pieces) {
+    if (stream->TellsReading(first)) events.emplace_back(stream->id(), stream->Reading());
+  }
+}
+
 void Engine::State::Compute(const std::vector<Scheduler::Piece>& pieces) {
   try {
     if (speculation) speculation->Plan(pieces, cache);
+    TellReading(pieces, true);
     BuildBatch(pieces);
     Forward();
     for (const Scheduler::Piece& piece : pieces) piece.stream->Share(cache);
+    TellReading(pieces, false);
   } catch (...) {
     const GenerationEvent failed = FailedWith(std::current_exception());
     for (const Scheduler::Piece& piece : pieces) events.emplace_back(piece.stream->id(), failed);
@@ -301,7 +312,9 @@ bool Engine::Step() {
   const auto begin = std::chrono::steady_clock::now();
   // All streams sample before the first on_event call, which may submit and cancel.
   s.events.clear();
-  s.Compute(s.Plan());
+  const std::vector<Scheduler::Piece>& pieces = s.Plan();
+  s.totals.stream_steps += std::ssize(pieces);
+  s.Compute(pieces);
   ++s.totals.steps;
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   s.scheduler.Observe(seconds.count());
@@ -332,8 +345,8 @@ EngineCounts& EngineCounts::operator+=(const EngineCounts& other) {
        {&EngineCounts::live, &EngineCounts::queued, &EngineCounts::cached_tokens,
         &EngineCounts::cache_capacity, &EngineCounts::cache_bytes, &EngineCounts::prompt_tokens,
         &EngineCounts::generated_tokens, &EngineCounts::reused_tokens,
-        &EngineCounts::drafted_tokens, &EngineCounts::accepted_tokens, &EngineCounts::steps,
-        &EngineCounts::preempted})
+        &EngineCounts::drafted_tokens, &EngineCounts::accepted_tokens, &EngineCounts::drafts,
+        &EngineCounts::steps, &EngineCounts::stream_steps, &EngineCounts::preempted})
     this->*member += other.*member;
   return *this;
 }

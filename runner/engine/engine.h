@@ -50,7 +50,8 @@ struct EngineCounts {
   int64_t prompt_tokens = 0, generated_tokens = 0;  // since the start, including end tokens
   int64_t reused_tokens = 0;                        // of the prompts' tokens
   int64_t drafted_tokens = 0, accepted_tokens = 0;  // guesses; those that came true
-  int64_t steps = 0;
+  int64_t drafts = 0;                               // times that guesses were read
+  int64_t steps = 0, stream_steps = 0;              // and the streams of each, in all
   int64_t preempted = 0;  // times that a stream lost its pages and was read again
 
   EngineCounts& operator+=(const EngineCounts& other);

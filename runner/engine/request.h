@@ -39,7 +39,10 @@ struct GenerationEvent {
   int64_t reused_tokens = 0;
   // Guesses for the stream so far, and those of them that came true (EngineOptions::draft).
   int64_t drafted_tokens = 0, accepted_tokens = 0;
-  double seconds = 0;                   // since the stream's first step began
+  double seconds = 0;  // since the stream's first step began
+  // Of an event about the reading of the prompt alone (GenerationRequest::progress): how many of
+  // its tokens are read, those that are reused among them. -1: it is no such event.
+  int64_t read_tokens = -1;
   std::vector<TokenLogprobs> logprobs;  // of `ids`, if they are asked for
   WatchedTokens watched;                // of this event, if they are asked for
   // With the first event, if they are asked for: of the prompt's tokens but the first.
@@ -74,12 +77,16 @@ struct GenerationRequest {
   // How many of the likeliest tokens are told beside each one that is chosen, with the
   // log-probabilities that the model gave them, before any option had changed them. -1: none are.
   int64_t logprobs = -1;
+  // They are of the draw instead: of what the options had left (Sampler::DrawnLogprobs).
+  bool drawn_logprobs = false;
   // The same of the prompt's tokens. All of them are read then, whatever the cache has of them.
   bool prompt_logprobs = false;
   // The first token and every eighth behind it are watched, so that how sure a model is of its
   // answers is known at no cost that shows. An end token is one too.
   bool watched = false;
   Pooling pooling = Pooling::kNone;  // other values: the prompt's embedding is all that is wanted
+  // Events say how far the prompt is read: as its first step begins, and behind each of its steps.
+  bool progress = false;
   // By position. Not empty: these are all that is wanted. What comes before the first position may
   // have been read for others.
   std::vector<WantedScore> scores = {};

@@ -29,6 +29,7 @@ int32_t Sampler::Sample(std::span<const float> logits, const SamplingOptions& op
                         uint64_t position, Mirostat* mirostat) {
   logits_ = logits;
   const float highest = Highest();
+  drawn_ = options.temperature == 0 ? Drawn::kHighest : Drawn::kAmongCandidates;
   if (options.temperature == 0) return FirstOf(highest);
 
   // Not 0 and not infinite, so that products with infinity or 0 are not NaN.
@@ -56,6 +57,7 @@ int32_t Sampler::Sample(std::span<const float> logits, const SamplingOptions& op
     // Slightly below the exact bound, because the weights are rounded; erase_if below is exact.
     Gather(static_cast<float>(highest + (std::log(options.min_p) - 1e-3) / factor));
   } else {
+    drawn_ = Drawn::kAmongAll;
     return DrawFromAll(uniform);
   }
   std::erase_if(candidates_, [&](const Candidate& c) { return c.weight < options.min_p; });
@@ -80,6 +82,25 @@ int32_t Sampler::SampleInSteps(const SamplingOptions& options, RandomStream& ran
                      options.dynatemp_exponent);
   }
   return mirostat ? mirostat->Draw(candidates_, uniform) : DrawFrom(candidates_, uniform).id;
+}
+
+TokenLogprobs Sampler::DrawnLogprobs(int32_t id, int64_t top) {
+  TokenLogprobs out{id, 0, {}};
+  if (drawn_ == Drawn::kHighest) {
+    if (top > 0) out.top.emplace_back(FirstOf(*std::ranges::max_element(most_)), 0);
+    return out;
+  }
+  if (drawn_ == Drawn::kAmongAll) Gather(std::numeric_limits<float>::lowest());
+  const double all = std::log(WeightOf(candidates_));
+  const auto of = [all](const Candidate& c) { return std::log(c.weight) - all; };
+  const auto chosen = std::ranges::find(candidates_, id, &Candidate::id);
+  if (chosen != candidates_.end()) out.logprob = of(*chosen);
+  order_ = candidates_;
+  const auto end = order_.begin() + std::min<int64_t>(top, std::ssize(order_));
+  std::partial_sort(order_.begin(), end, order_.end(), Candidate::Likelier);
+  for (auto at = order_.begin(); at != end && at->weight > 0; ++at)
+    out.top.emplace_back(at->id, of(*at));
+  return out;
 }
 
 double Sampler::RememberedLogprob(int32_t id) {

@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "runner/engine/logprobs.h"
 #include "runner/engine/sampling/candidates.h"
 #include "runner/engine/sampling/mirostat.h"
 #include "runner/engine/sampling/options.h"
@@ -28,12 +29,19 @@ class Sampler {
   int32_t Sample(std::span<const float> logits, const SamplingOptions& options, uint64_t position,
                  Mirostat* mirostat = nullptr);
 
+  // How likely the last draw was to give this token, and the `top` likeliest ones among those that
+  // the options had left. A token that is not among them was forced: its log-probability is 0. The
+  // row must not have changed since.
+  TokenLogprobs DrawnLogprobs(int32_t id, int64_t top);
+
   // Takes a row as the model gave it, before options change it, to say how likely a token was.
   void Remember(std::span<const float> logits) { remembered_.assign(logits.begin(), logits.end()); }
   // The log-softmax at the token, to about seven digits: for statistics.
   double RememberedLogprob(int32_t id);
 
  private:
+  enum class Drawn { kHighest, kAmongCandidates, kAmongAll };
+
   float Highest();
   int32_t FirstOf(float logit) const;
   void Gather(float floor);
@@ -55,6 +63,7 @@ class Sampler {
   Candidates order_;            // a copy of candidates_ for partial sorting
   std::vector<float> tops_;     // a copy of most_ for partial sorting
   std::vector<float> remembered_;
+  Drawn drawn_ = Drawn::kHighest;  // how the last token was
 };
 
 }  // namespace retort

@@ -200,8 +200,21 @@ GenerationEvent Stream::Next(std::span<float> logits, Sampler& sampler) {
   event.reused_tokens = reused_;
   event.drafted_tokens = drafted_;
   event.accepted_tokens = accepted_;
-  event.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - *began_).count();
+  event.seconds = SecondsSinceBegin();
   return event;
+}
+
+GenerationEvent Stream::Reading() const {
+  GenerationEvent event;
+  event.read_tokens = read_;
+  event.reused_tokens = reused_;
+  event.seconds = SecondsSinceBegin();
+  return event;
+}
+
+double Stream::SecondsSinceBegin() const {
+  if (!began_) return 0;
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - *began_).count();
 }
 
 void Stream::Score(int64_t position, std::span<const float> logits) {
@@ -224,7 +237,8 @@ void Stream::Pool(std::span<const float> hidden) {
 
 GenerationEvent Stream::ChooseNext(std::span<float> logits, Sampler& sampler) {
   GenerationEvent event;
-  if (request_.logprobs >= 0) unchanged_.assign(logits.begin(), logits.end());
+  if (request_.logprobs >= 0 && !request_.drawn_logprobs)
+    unchanged_.assign(logits.begin(), logits.end());
   // Forced tokens come several at a time, and go beyond the next one.
   const bool watched = request_.watched && generated() >= watched_next_;
   if (watched) {
@@ -245,8 +259,12 @@ GenerationEvent Stream::ChooseNext(std::span<float> logits, Sampler& sampler) {
   } else {
     Accept(id, event);
   }
-  if (request_.logprobs >= 0 && !event.ids.empty())
-    event.logprobs.push_back(LogprobsOf(unchanged_, event.ids.front(), request_.logprobs));
+  if (request_.logprobs >= 0 && !event.ids.empty()) {
+    const int32_t first = event.ids.front();
+    event.logprobs.push_back(request_.drawn_logprobs
+                                 ? sampler.DrawnLogprobs(first, request_.logprobs)
+                                 : LogprobsOf(unchanged_, first, request_.logprobs));
+  }
   if (watched)
     event.watched = {1, sampler.RememberedLogprob(event.ids.empty() ? id : event.ids.front())};
   if (event.finish == FinishReason::kNone) return event;

@@ -67,6 +67,11 @@ class Stream {
   // matches.
   bool ReadsNextPageOf(const Stream& other, const KvCache::Match& match) const;
   int64_t reused() const { return reused_; }  // tokens of the prompt that were adopted
+  // Whether it is to be told how far the prompt is read. first: only before any step has read it.
+  bool TellsReading(bool first) const {
+    return request_.progress && size() == prompt_tokens_ && !(first && began_);
+  }
+  GenerationEvent Reading() const;
   // Samples the next of the tokenizer's tokens from `logits` [V] and returns what happened.
   // Requires unread() == 0. It is 0 again if the token had been guessed, and so is read: then the
   // logits of that are the next call's.
@@ -120,6 +125,7 @@ class Stream {
   bool IsEnd(int32_t id) const;
   // Tokens that had been guessed are read.
   void ReadGuessed();
+  double SecondsSinceBegin() const;
   size_t generated() const { return tokens_.size() - static_cast<size_t>(prompt_tokens_); }
 
   Engine::RequestId id_;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/program/program_run.h"
 
-#include "base/error.h"
 #include "base/strings.h"
 #include "runner/program/running_program.h"
 
@@ -10,12 +9,10 @@ namespace {
 
 // Does it, and names the prompt in what is thrown.
 void InPrompt(const std::function<void()>& work) {
-  try {
-    work();
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, Cat("'prompt': ", e.what()), "prompt", "invalid_value");
-  }
+  const auto refusal = [](const std::string& what) {
+    return ApiError(400, Cat("'prompt': ", what), "prompt", "invalid_value");
+  };
+  WithInputErrorsAs(refusal, work);
 }
 
 std::vector<Segment> PromptOf(const Program& program) {

@@ -21,7 +21,7 @@ void RunningProgram::Guarded(const std::function<void()>& work) {
   try {
     work();
   } catch (const std::exception& e) {
-    Fail(ErrorOf(e));
+    Fail(ApiErrorOf(e));
   }
 }
 
@@ -70,7 +70,7 @@ void RunningProgram::Start(const std::shared_ptr<ProgramPiece>& piece) {
     return true;
   };
   const auto failed = [self, piece](const std::exception& e) {
-    self->job_.post([self, error = StepError(piece->step, ErrorOf(e))] {
+    self->job_.post([self, error = StepError(piece->step, ApiErrorOf(e))] {
       self->Guarded([&] { throw StepError(error); });
     });
   };

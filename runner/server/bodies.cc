@@ -3,49 +3,38 @@
 #include <nlohmann/json.hpp>
 
 #include "base/clock.h"
-#include "base/error.h"
 #include "runner/api/error.h"
 #include "runner/program/program_run.h"
-#include "runner/server/adapter_endpoints.h"
 #include "runner/server/reload_endpoint.h"
 #include "runner/server/state.h"
-#include "runner/server/token_endpoints.h"
 
 namespace retort {
 
-void Server::State::Refuse(PendingRequest& pending, const ApiError& error) {
+void ServerState::Refuse(PendingRequest& pending, const ApiError& error) {
   pending.place.reset();
   records.Ended(*pending.answered, {error.status, error.what(), {}, 0});
-  pending.exchange->Answer(ErrorAnswer(error, ErrorBodyOf(pending.dialect, error)));
+  pending.exchange->Answer(ErrorAnswer(error, ErrorBodyOf(pending.route.endpoint->dialect, error)));
 }
 
-void Server::State::Finish(PendingRequest& pending, const Json& answer) {
+void ServerState::Finish(PendingRequest& pending, const Json& answer) {
   records.Ended(*pending.answered, {200, "", {}, 0});
   pending.exchange->Answer(JsonAnswer(answer));
 }
 
-void Server::State::Read(const std::shared_ptr<PendingRequest>& request) {
+void ServerState::Read(const std::shared_ptr<PendingRequest>& request) {
   PendingRequest& pending = *request;
   if (pending.exchange->gone()) {
     pending.place.reset();
     return records.Ended(*pending.answered, {kClientClosed, "the client has gone", {}, 0});
   }
   try {
-    if (pending.route.endpoint == Endpoint::kPrograms) return Start(pending);
-    if (IsForEngine(pending.route.endpoint)) return Submit(pending);
-    if (pending.route.endpoint == Endpoint::kReload) {
-      CheckReload(options.reload, pending.http->body);
-      return Reload(request);
-    }
-    Finish(pending, AnswerFromBody(pending));
-  } catch (const ApiError& e) {
-    Refuse(pending, e);
+    std::get<BodyHandler>(pending.route.endpoint->handler)(*this, request);
   } catch (const std::exception& e) {
-    Refuse(pending, ApiError(500, e.what()));
+    Refuse(pending, ApiErrorOf(e));
   }
 }
 
-void Server::State::Reload(const std::shared_ptr<PendingRequest>& pending) {
+void ServerState::Reload(const std::shared_ptr<PendingRequest>& pending) {
   current.Reload([this, pending](const ReloadOutcome& outcome) {
     if (outcome.kind == ReloadOutcome::Kind::kReplaced) records.drift.OnNewModel();
     work.Post(false, [this, pending, outcome] {
@@ -55,7 +44,7 @@ void Server::State::Reload(const std::shared_ptr<PendingRequest>& pending) {
   });
 }
 
-void Server::State::TellReload(PendingRequest& pending, const ReloadOutcome& outcome) {
+void ServerState::TellReload(PendingRequest& pending, const ReloadOutcome& outcome) {
   if (outcome.kind == ReloadOutcome::Kind::kFailed)
     return Refuse(pending, ApiError(500, "the model is kept as it was: " + outcome.fault));
   Json answer = info.Model(std::nullopt);
@@ -63,48 +52,14 @@ void Server::State::TellReload(PendingRequest& pending, const ReloadOutcome& out
   Finish(pending, answer);
 }
 
-Json Server::State::AnswerFromBody(const PendingRequest& pending) {
-  const std::string& body = pending.http->body;
-  const CurrentModel::Lease lease = current.Get();
-  ModelService& service = *lease;
-  switch (pending.route.endpoint) {
-    case Endpoint::kTokenize:
-      return Tokenize(service, body);
-    case Endpoint::kDetokenize:
-      return Detokenize(service, body);
-    case Endpoint::kApplyTemplate:
-      return ApplyTemplate(service, body);
-    case Endpoint::kCountTokens:
-      return CountTokens(service, body);
-    case Endpoint::kCountChatTokens:
-      return CountChatTokens(service, body);
-    case Endpoint::kOllamaShow:
-      return info.Show(body);
-    case Endpoint::kLoadAdapter:
-    case Endpoint::kUnloadAdapter:
-      return ChangeAdapters(pending);
-    default:
-      throw Failure("an endpoint that needs no body");
-  }
-}
-
-Json Server::State::ChangeAdapters(const PendingRequest& pending) {
-  const auto held = current.HoldAdapters();
-  const CurrentModel::Lease service = current.Get();
-  const std::string& body = pending.http->body;
-  if (pending.route.endpoint == Endpoint::kUnloadAdapter)
-    return UnloadAdapter(*service, options.adapters.root, body);
-  return info.Model(LoadAdapter(*service, options.adapters.root, body)->name());
-}
-
-void Server::State::Submit(PendingRequest& pending) {
+void ServerState::Submit(PendingRequest& pending, JobReader read) {
   ServiceJob job;
   job.service = current.Get();
   ModelService& service = *job.service;
   job.seed = pending.seed;
   job.since = pending.answered->begun;
   const ApiAnswerHead head{pending.answer_id, SecondsSince1970(), {}, {}};
-  ReadJob(pending.route.endpoint, pending.http->body, head, service, job);
+  read(pending.http->body, head, service, job);
   pending.http.reset();  // its body's memory
   job.exchange = pending.exchange;
   job.places = std::move(pending.place);
@@ -116,7 +71,7 @@ void Server::State::Submit(PendingRequest& pending) {
   service.Submit(std::move(job));
 }
 
-void Server::State::Start(PendingRequest& pending) {
+void ServerState::Start(PendingRequest& pending) {
   const bool is_long = pending.http->body.size() > kLongBody;
   ProgramJob job;
   job.service = current.Get();
@@ -138,7 +93,7 @@ void Server::State::Start(PendingRequest& pending) {
   StartProgram(std::move(job));
 }
 
-std::function<void(const ReplyOutcome& outcome)> Server::State::AtEndOf(
+std::function<void(const ReplyOutcome& outcome)> ServerState::AtEndOf(
     const PendingRequest& pending) {
   return [this, answered = pending.answered](const ReplyOutcome& outcome) {
     records.Ended(*answered, outcome);

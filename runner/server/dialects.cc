@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/server/dialects.h"
 
-#include "base/error.h"
 #include "base/strings.h"
 #include "runner/api/anthropic/anthropic.h"
 #include "runner/api/fields.h"
@@ -24,14 +23,23 @@ ApiAnswerHead Named(ApiAnswerHead head, const ModelService& service, const ApiRe
   return head;
 }
 
-void ReadEmbeddings(const std::string& body, const ApiAnswerHead& head, const ModelService& service,
-                    ServiceJob& job) {
-  const EmbeddingsRequest read = ReadEmbeddingsRequest(body);
-  const int64_t width = service.model().model.config.width;
-  if (read.dimensions > width)
-    throw BadValue("dimensions", Cat("must be at most ", width, ", the model's width"));
-  job.writer = EmbeddingsWriter(Named(head, service, read.request), read);
-  job.request = read.request;
+void ReadOpenAi(ApiKind kind, const std::string& body, const ApiAnswerHead& head,
+                const ModelService& service, ServiceJob& job) {
+  job.request = ReadApiRequest(kind, body, job.seed);
+  job.writer =
+      OpenAiWriter(Named(head, service, job.request), job.request, service.model().tokenizer);
+}
+
+void TakeLlamaCpp(LlamaCppRequest read, const ApiAnswerHead& head, const ModelService& service,
+                  ServiceJob& job) {
+  job.writer = LlamaCppWriter(Named(head, service, read.request), read, service.model().tokenizer);
+  job.request = std::move(read.request);
+}
+
+void ReadOllama(OllamaKind kind, const std::string& body, const ApiAnswerHead& head,
+                const ModelService& service, ServiceJob& job) {
+  job.request = ReadOllamaRequest(kind, body, job.seed);
+  job.writer = OllamaWriter(kind, Named(head, service, job.request));
 }
 
 }  // namespace
@@ -48,49 +56,61 @@ std::string ErrorBodyOf(Dialect dialect, const ApiError& error) {
   return ApiErrorBody(error);
 }
 
-void ReadJob(Endpoint endpoint, const std::string& body, const ApiAnswerHead& head,
-             const ModelService& service, ServiceJob& job) {
-  switch (endpoint) {
-    case Endpoint::kChat:
-    case Endpoint::kCompletion:
-      job.request = ReadApiRequest(
-          endpoint == Endpoint::kChat ? ApiKind::kChat : ApiKind::kCompletion, body, job.seed);
-      job.writer =
-          OpenAiWriter(Named(head, service, job.request), job.request, service.model().tokenizer);
-      return;
-    case Endpoint::kLlamaCppCompletion:
-    case Endpoint::kInfill: {
-      const auto reader = endpoint == Endpoint::kInfill ? ReadInfillRequest : ReadLlamaCppRequest;
-      LlamaCppRequest read = reader(body, job.seed, service.model().tokenizer,
-                                    PromptReader::CountLimit(service.context()));
-      job.writer =
-          LlamaCppWriter(Named(head, service, read.request), read, service.model().tokenizer);
-      job.request = std::move(read.request);
-      return;
-    }
-    case Endpoint::kEmbeddings:
-      return ReadEmbeddings(body, head, service, job);
-    case Endpoint::kResponses: {
-      ResponsesRequest read = ReadResponsesRequest(body, job.seed);
-      job.request = std::move(read.request);
-      job.writer = ResponsesWriter(Named(head, service, job.request), read.echoed);
-      return;
-    }
-    case Endpoint::kMessages:
-      job.request = ReadAnthropicRequest(body, job.seed, false);
-      job.writer = AnthropicWriter(Named(head, service, job.request));
-      return;
-    case Endpoint::kOllamaGenerate:
-    case Endpoint::kOllamaChat: {
-      const OllamaKind kind =
-          endpoint == Endpoint::kOllamaChat ? OllamaKind::kChat : OllamaKind::kGenerate;
-      job.request = ReadOllamaRequest(kind, body, job.seed);
-      job.writer = OllamaWriter(kind, Named(head, service, job.request));
-      return;
-    }
-    default:
-      throw Failure("an endpoint that the engine does not answer");
-  }
+void ReadChatJob(const std::string& body, const ApiAnswerHead& head, const ModelService& service,
+                 ServiceJob& job) {
+  ReadOpenAi(ApiKind::kChat, body, head, service, job);
+}
+
+void ReadCompletionJob(const std::string& body, const ApiAnswerHead& head,
+                       const ModelService& service, ServiceJob& job) {
+  ReadOpenAi(ApiKind::kCompletion, body, head, service, job);
+}
+
+void ReadEmbeddingsJob(const std::string& body, const ApiAnswerHead& head,
+                       const ModelService& service, ServiceJob& job) {
+  const EmbeddingsRequest read = ReadEmbeddingsRequest(body);
+  const int64_t width = service.model().model.config.width;
+  if (read.dimensions > width)
+    throw BadValue("dimensions", Cat("must be at most ", width, ", the model's width"));
+  job.writer = EmbeddingsWriter(Named(head, service, read.request), read);
+  job.request = read.request;
+}
+
+void ReadResponsesJob(const std::string& body, const ApiAnswerHead& head,
+                      const ModelService& service, ServiceJob& job) {
+  const ResponsesRequest read = ReadResponsesRequest(body, job.seed);
+  job.writer = ResponsesWriter(Named(head, service, read.request), read);
+  job.request = read.request;
+}
+
+void ReadAnthropicJob(const std::string& body, const ApiAnswerHead& head,
+                      const ModelService& service, ServiceJob& job) {
+  job.request = ReadAnthropicRequest(body, job.seed, false);
+  job.writer = AnthropicWriter(Named(head, service, job.request));
+}
+
+void ReadLlamaCppJob(const std::string& body, const ApiAnswerHead& head,
+                     const ModelService& service, ServiceJob& job) {
+  TakeLlamaCpp(ReadLlamaCppRequest(body, job.seed, service.model().tokenizer,
+                                   PromptReader::CountLimit(service.context())),
+               head, service, job);
+}
+
+void ReadInfillJob(const std::string& body, const ApiAnswerHead& head, const ModelService& service,
+                   ServiceJob& job) {
+  TakeLlamaCpp(ReadInfillRequest(body, job.seed, service.model().tokenizer,
+                                 PromptReader::CountLimit(service.context())),
+               head, service, job);
+}
+
+void ReadOllamaGenerateJob(const std::string& body, const ApiAnswerHead& head,
+                           const ModelService& service, ServiceJob& job) {
+  ReadOllama(OllamaKind::kGenerate, body, head, service, job);
+}
+
+void ReadOllamaChatJob(const std::string& body, const ApiAnswerHead& head,
+                       const ModelService& service, ServiceJob& job) {
+  ReadOllama(OllamaKind::kChat, body, head, service, job);
 }
 
 }  // namespace retort

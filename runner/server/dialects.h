@@ -16,7 +16,25 @@ std::string ErrorBodyOf(Dialect dialect, const ApiError& error);
 
 // Reads a body of an endpoint that the engine answers; fills the job's request and writer. The
 // head's model and fingerprint become those that the request names. Throws ApiError.
-void ReadJob(Endpoint endpoint, const std::string& body, const ApiAnswerHead& head,
-             const ModelService& service, ServiceJob& job);
+using JobReader = void (*)(const std::string& body, const ApiAnswerHead& head,
+                           const ModelService& service, ServiceJob& job);
+void ReadChatJob(const std::string& body, const ApiAnswerHead& head, const ModelService& service,
+                 ServiceJob& job);
+void ReadCompletionJob(const std::string& body, const ApiAnswerHead& head,
+                       const ModelService& service, ServiceJob& job);
+void ReadEmbeddingsJob(const std::string& body, const ApiAnswerHead& head,
+                       const ModelService& service, ServiceJob& job);
+void ReadResponsesJob(const std::string& body, const ApiAnswerHead& head,
+                      const ModelService& service, ServiceJob& job);
+void ReadAnthropicJob(const std::string& body, const ApiAnswerHead& head,
+                      const ModelService& service, ServiceJob& job);
+void ReadLlamaCppJob(const std::string& body, const ApiAnswerHead& head,
+                     const ModelService& service, ServiceJob& job);
+void ReadInfillJob(const std::string& body, const ApiAnswerHead& head, const ModelService& service,
+                   ServiceJob& job);
+void ReadOllamaGenerateJob(const std::string& body, const ApiAnswerHead& head,
+                           const ModelService& service, ServiceJob& job);
+void ReadOllamaChatJob(const std::string& body, const ApiAnswerHead& head,
+                       const ModelService& service, ServiceJob& job);
 
 }  // namespace retort

@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/server/metrics.h"
 
+#include <algorithm>
+
+#include "base/prometheus.h"
 #include "base/strings.h"
 
 namespace retort {
 namespace {
 
-void WriteHead(const std::string& name, const char* type, const std::string& help,
-               std::string& out) {
-  out += Cat("# HELP ", name, " ", help, "\n# TYPE ", name, " ", type, "\n");
-}
-
-void WriteValue(const std::string& name, const char* type, const std::string& help, double value,
-                std::string& out) {
-  WriteHead(name, type, help, out);
-  out += Cat(name, " ", value, "\n");
-}
-
 void WriteCount(const std::string& name, const std::string& help, int64_t value, std::string& out) {
-  WriteHead(name, "counter", help, out);
-  out += Cat(name, " ", value, "\n");
+  WriteMetric(name, "counter", help, value, out);
 }
 
 // As a label's value is written.
@@ -43,7 +34,7 @@ void ServerMetrics::Histogram::Add(double value) {
 
 void ServerMetrics::Histogram::Write(const std::string& name, const std::string& help,
                                      std::string& out) const {
-  WriteHead(name, "histogram", help, out);
+  WriteMetricHead(name, "histogram", help, out);
   int64_t total = 0;
   for (size_t i = 0; i < counts.size(); ++i) {
     total += counts[i];
@@ -74,19 +65,24 @@ void ServerMetrics::Count(const std::string& endpoint, const std::string& model,
   ++own.requests;
   own.prompt_tokens += usage.prompt_tokens;
   own.generated_tokens += usage.completion_tokens;
-  for (const ApiChoice& choice : outcome.answer.choices)
+  for (const ApiChoice& choice : outcome.answer.choices) {
     ++finishes_[std::string(NameOf(choice.finish))];
+    reading_seconds_ += choice.timings.first_token;
+    saying_seconds_ += choice.timings.last_token - choice.timings.first_token;
+    later_tokens_ += std::max<int64_t>(choice.usage.completion_tokens - 1, 0);
+    longest_ = std::max(longest_, choice.usage.prompt_tokens + choice.usage.completion_tokens);
+  }
 }
 
 std::string ServerMetrics::Text(const EngineCounts& counts) const {
   const std::lock_guard lock(mutex_);
   std::string out;
-  WriteHead("retort_requests_total", "counter", "Requests by endpoint and status.", out);
+  WriteMetricHead("retort_requests_total", "counter", "Requests by endpoint and status.", out);
   for (const auto& [key, count] : requests_) {
     out += Cat("retort_requests_total{endpoint=\"", key.first, "\",status=\"", key.second, "\"} ",
                count, "\n");
   }
-  WriteHead("retort_answers_total", "counter", "Answers by the reason of their end.", out);
+  WriteMetricHead("retort_answers_total", "counter", "Answers by the reason of their end.", out);
   for (const auto& [reason, count] : finishes_)
     out += Cat("retort_answers_total{finish_reason=\"", reason, "\"} ", count, "\n");
   WriteCount("retort_prompt_tokens_total", "Tokens of answered prompts.", prompt_tokens_, out);
@@ -94,7 +90,7 @@ std::string ServerMetrics::Text(const EngineCounts& counts) const {
              cached_tokens_, out);
   WriteCount("retort_generation_tokens_total", "Tokens of answers.", generated_tokens_, out);
   const auto by_model = [&](const std::string& name, const std::string& help, auto member) {
-    WriteHead(name, "counter", help, out);
+    WriteMetricHead(name, "counter", help, out);
     for (const auto& [model, own] : models_)
       out += Cat(name, "{model=\"", Label(model), "\"} ", own.*member, "\n");
   };
@@ -114,7 +110,7 @@ std::string ServerMetrics::Text(const EngineCounts& counts) const {
   WriteCount("retort_accepted_draft_tokens_total", "Of those, tokens that came true.",
              counts.accepted_tokens, out);
   const auto gauge = [&](const std::string& name, const std::string& help, int64_t value) {
-    WriteValue(name, "gauge", help, static_cast<double>(value), out);
+    WriteMetric(name, "gauge", help, value, out);
   };
   gauge("retort_requests_running", "Answers that are being generated or read.", counts.live);
   gauge("retort_requests_waiting", "Answers that wait.", counts.queued);
@@ -123,6 +119,7 @@ std::string ServerMetrics::Text(const EngineCounts& counts) const {
   first_token_.Write("retort_time_to_first_token_seconds",
                      "From a request's arrival to its first token.", out);
   whole_.Write("retort_request_seconds", "From a request's arrival to the end of its answer.", out);
+  WriteLlamaCpp(counts, out);
   return out;
 }
 

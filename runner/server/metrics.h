@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "base/clock.h"
 #include "runner/engine/engine.h"
 #include "runner/service/reply.h"
 
@@ -24,6 +25,7 @@ class ServerMetrics {
              double seconds);
   // In the text format 0.0.4.
   std::string Text(const EngineCounts& counts) const;
+  int64_t since() const { return since_; }  // seconds since 1970
 
  private:
   static constexpr std::array<double, 12> kBounds = {.01, .025, .05, .1, .25, .5,
@@ -39,12 +41,20 @@ class ServerMetrics {
     void Write(const std::string& name, const std::string& help, std::string& out) const;
   };
 
+  // With the lock.
+  void WriteLlamaCpp(const EngineCounts& counts, std::string& out) const;
+
+  const int64_t since_ = SecondsSince1970();
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, int>, int64_t> requests_;
   int64_t prompt_tokens_ = 0, cached_tokens_ = 0, generated_tokens_ = 0;
   std::map<std::string, int64_t> finishes_;
   std::map<std::string, OfModel> models_;  // by name: the served one and the adapters on it
   Histogram first_token_, whole_;
+  // Of all answers: up to and behind their first tokens, those behind, and the longest with its
+  // prompt.
+  double reading_seconds_ = 0, saying_seconds_ = 0;
+  int64_t later_tokens_ = 0, longest_ = 0;
 };
 
 }  // namespace retort

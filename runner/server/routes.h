@@ -1,69 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the header of a request to the API decides: the endpoint, and whether its body will be read.
+// The endpoints, all that is known of each in its row of one table, and what the header of a
+// request decides: which of them it is for, and whether its body will be read.
 #pragma once
 
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "runner/api/error.h"
 #include "runner/http/message.h"
 
 namespace retort {
 
-struct ApiError;
+struct PendingRequest;
+struct ServerState;
 
-enum class Endpoint {
-  // Answered without a body.
-  kPage,
-  kHealth,
-  kLive,
-  kReady,
-  kMetrics,
-  kModels,
-  kModel,
-  kProps,
-  kSlots,
-  kVersion,
-  kOllamaTags,
-  // Answered by the engine.
-  kChat,
-  kCompletion,
-  kLlamaCppCompletion,
-  kInfill,
-  kEmbeddings,
-  kResponses,
-  kMessages,
-  kPrograms,
-  kOllamaGenerate,
-  kOllamaChat,
-  // Answered from the body alone.
-  kTokenize,
-  kDetokenize,
-  kApplyTemplate,
-  kCountTokens,
-  kCountChatTokens,
-  kOllamaShow,
-  // Change what is served.
-  kLoadAdapter,
-  kUnloadAdapter,
-  kReload
+enum class Method { kGet, kPost };  // kGet: HEAD too
+enum class Access { kOpen, kWithKey };
+enum class Dialect { kOpenAi, kAnthropic, kOllama };  // the form of its errors
+enum class Work {
+  kNow,    // needs no body, and the server's own thread answers it
+  kBody,   // needs its body alone
+  kFiles,  // reads files, which may take long although the body is short
+  kEngine  // needs a place among the answers that run or wait
 };
-enum class Dialect { kOpenAi, kAnthropic, kOllama };
+
+// Answers from the header. rest: of the path, behind the endpoint's own.
+using HeadHandler = HttpAnswer (*)(const ServerState& server, const HttpHead& head,
+                                   const std::string& rest);
+// Answers, or begins to, on a thread of the server's work. Throws ApiError.
+using BodyHandler = void (*)(ServerState& server, const std::shared_ptr<PendingRequest>& request);
+
+struct Endpoint {
+  std::string_view path;  // a name may stand behind one that ends with '/', except "/" itself
+  std::string_view name;  // for logs and metrics: "chat"
+  Method method;
+  Access access;
+  Dialect dialect;
+  Work work;
+  std::variant<HeadHandler, BodyHandler> handler;
+};
+
+std::span<const Endpoint> Endpoints();
 
 struct Route {
-  Endpoint endpoint = Endpoint::kHealth;
-  std::string_view name;  // for logs and metrics: "chat"
-  bool posts = false;
-  bool open = false;    // needs no key
-  std::string model;    // of kModel: the name in the path
+  const Endpoint* endpoint = nullptr;
+  std::string rest;     // of the path, behind the endpoint's own
   std::string allowed;  // methods, for Allow
 };
 
-bool IsForEngine(Endpoint endpoint);
-// What may take long, although its body is short.
-inline bool ReadsFiles(Endpoint endpoint) { return endpoint == Endpoint::kLoadAdapter; }
-
-// In which API's form the errors of this path are told.
+// In which API's form the errors of this path are told, whether or not there is such a path.
 Dialect DialectOf(std::string_view path);
 
 ApiError NoSuchPath(std::string_view path);  // 404

@@ -7,7 +7,6 @@
 #include "base/random_text.h"
 #include "runner/api/error.h"
 #include "runner/api/openai/answer.h"
-#include "runner/server/page.h"
 #include "runner/server/state.h"
 
 namespace retort {
@@ -38,8 +37,8 @@ HttpAnswer JsonAnswer(const Json& value) {
   return answer;
 }
 
-Server::State::State(ServedModel model, const ServerOptions& given,
-                     std::shared_ptr<const void> owner)
+ServerState::ServerState(ServedModel model, const ServerOptions& given,
+                         std::shared_ptr<const void> owner)
     : options(Watched(given)),
       records(given, model.name,
               [this](std::function<void()> job) { work.Post(true, std::move(job)); }),
@@ -52,14 +51,14 @@ Server::State::State(ServedModel model, const ServerOptions& given,
       current(std::move(model), options, std::move(owner)),
       info(current, options) {}
 
-std::optional<HttpAnswer> Server::State::Judge(const HttpHead& head) {
+std::optional<HttpAnswer> ServerState::Judge(const HttpHead& head) {
   std::string_view name = "none";
   std::optional<HttpAnswer> answer;
   try {
     const Route route = FindRoute(head);
-    name = route.name;
+    name = route.endpoint->name;
     if (head.method == "OPTIONS") return HttpAnswer{204, "", "", {{"Allow", route.allowed}}};
-    if (!route.open) records.keys.Find(KeyOf(head));
+    if (route.endpoint->access == Access::kWithKey) records.keys.Find(KeyOf(head));
     answer = Answer(head, route);
   } catch (const ApiError& e) {
     answer = ErrorAnswer(e, ErrorBodyOf(DialectOf(head.path), e));
@@ -69,62 +68,28 @@ std::optional<HttpAnswer> Server::State::Judge(const HttpHead& head) {
 }
 
 // Nullopt: the request's body is needed first.
-std::optional<HttpAnswer> Server::State::Answer(const HttpHead& head, const Route& route) {
-  switch (route.endpoint) {
-    case Endpoint::kPage:
-      if (!options.page) throw NoSuchPath(head.path);
-      return PageAnswer();
-    case Endpoint::kHealth:
-      return JsonAnswer(info.Health());
-    case Endpoint::kLive:
-      return JsonAnswer({{"status", "ok"}});
-    case Endpoint::kReady:
-      return Ready();
-    case Endpoint::kMetrics:
-      return HttpAnswer{200,
-                        records.metrics.Text(current.counts()) + records.drift.Text(),
-                        "text/plain; version=0.0.4; charset=utf-8",
-                        {}};
-    case Endpoint::kModels:
-      return JsonAnswer(info.Models());
-    case Endpoint::kModel:
-      return JsonAnswer(info.Model(route.model));
-    case Endpoint::kProps:
-      return JsonAnswer(info.Props());
-    case Endpoint::kSlots:
-      return JsonAnswer(info.Slots(!QueryValue(head, "fail_on_no_slot").empty()));
-    case Endpoint::kVersion:
-      return JsonAnswer(info.Version());
-    case Endpoint::kOllamaTags:
-      return JsonAnswer(info.Tags());
-    default:
-      CheckMediaType(head);
-      if (IsForEngine(route.endpoint) && current.Get()->full()) throw QueueFull();
-  }
+std::optional<HttpAnswer> ServerState::Answer(const HttpHead& head, const Route& route) const {
+  const Endpoint& endpoint = *route.endpoint;
+  if (const auto* const handle = std::get_if<HeadHandler>(&endpoint.handler))
+    return (*handle)(*this, head, route.rest);
+  CheckMediaType(head);
+  if (endpoint.work == Work::kEngine && current.Get()->full()) throw QueueFull();
   return std::nullopt;
 }
 
-// Not ready: another request would be refused.
-HttpAnswer Server::State::Ready() const {
-  const bool full = current.Get()->full();
-  HttpAnswer answer = JsonAnswer({{"status", full ? "full" : "ok"}});
-  if (full) answer.status = 503;
-  return answer;
-}
-
-void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
-                           const std::shared_ptr<HttpExchange>& exchange) {
+void ServerState::Accept(const std::shared_ptr<HttpRequest>& request,
+                         const std::shared_ptr<HttpExchange>& exchange) {
   const auto pending = std::make_shared<PendingRequest>(
-      PendingRequest{FindRoute(request->head), DialectOf(request->head.path), request, exchange,
-                     random(), NewId()});
+      PendingRequest{FindRoute(request->head), request, exchange, random(), NewId()});
+  const Endpoint& endpoint = *pending->route.endpoint;
   AnsweredRequest& answered = *pending->answered;
   try {
     answered.key = records.keys.Find(KeyOf(request->head));
     answered.logged.id = request->id;
     answered.logged.draw = random();
     answered.logged.key = records.keys.NameOf(answered.key);
-    answered.logged.endpoint = pending->route.name;
-    if (IsForEngine(pending->route.endpoint)) {
+    answered.logged.endpoint = endpoint.name;
+    if (endpoint.work == Work::kEngine) {
       pending->place = current.Get()->TakePlace();
       if (!pending->place) throw QueueFull();
       answered.admission = records.keys.Admit(answered.key, answered.begun);
@@ -132,14 +97,14 @@ void Server::State::Accept(const std::shared_ptr<HttpRequest>& request,
   } catch (const ApiError& e) {
     return Refuse(*pending, e);
   }
-  const bool is_long = request->body.size() > kLongBody || ReadsFiles(pending->route.endpoint);
+  const bool is_long = request->body.size() > kLongBody || endpoint.work == Work::kFiles;
   work.Post(is_long, [this, pending] { Read(pending); });
 }
 
-std::string Server::State::NewId() { return RandomText(random, kLettersAndDigits, 24); }
+std::string ServerState::NewId() { return RandomText(random, kLettersAndDigits, 24); }
 
 Server::Server(ServedModel model, const ServerOptions& options, std::shared_ptr<const void> owner)
-    : state_(std::make_unique<State>(std::move(model), options, std::move(owner))) {}
+    : state_(std::make_unique<ServerState>(std::move(model), options, std::move(owner))) {}
 Server::~Server() = default;
 
 int Server::port() const { return state_->http.port(); }

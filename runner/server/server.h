@@ -23,6 +23,8 @@ struct ServerOptions : ServiceOptions {
   DriftOptions drift;
 };
 
+struct ServerState;
+
 class Server {
  public:
   // Starts to listen. Throws what the constructors of HttpServer and Engine throw, and what opening
@@ -41,8 +43,7 @@ class Server {
   void Stop();                  // any thread; see HttpServer
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<ServerState> state_;
 };
 
 }  // namespace retort

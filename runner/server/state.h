@@ -25,7 +25,6 @@ HttpAnswer JsonAnswer(const Json& value);
 // A complete request, on its way to its answer.
 struct PendingRequest {
   Route route;
-  Dialect dialect;
   std::shared_ptr<HttpRequest> http;
   std::shared_ptr<HttpExchange> exchange;
   uint64_t seed;
@@ -34,14 +33,14 @@ struct PendingRequest {
   std::unique_ptr<ServerPlaces> place = nullptr;  // of one for the engine
 };
 
-struct Server::State {
-  State(ServedModel model, const ServerOptions& given, std::shared_ptr<const void> owner);
+struct ServerState {
+  ServerState(ServedModel model, const ServerOptions& given, std::shared_ptr<const void> owner);
   // The jobs of `work` use all members, and what ends with these may post to it.
-  ~State() { work.Stop(); }
+  ~ServerState() { work.Stop(); }
 
   // On the server's thread.
   std::optional<HttpAnswer> Judge(const HttpHead& head);
-  std::optional<HttpAnswer> Answer(const HttpHead& head, const Route& route);
+  std::optional<HttpAnswer> Answer(const HttpHead& head, const Route& route) const;
   void Accept(const std::shared_ptr<HttpRequest>& request,
               const std::shared_ptr<HttpExchange>& exchange);
   std::string NewId();
@@ -52,12 +51,9 @@ struct Server::State {
   void TellReload(PendingRequest& pending, const ReloadOutcome& outcome);
   void Finish(PendingRequest& pending, const Json& answer);
   void Refuse(PendingRequest& pending, const ApiError& error);
-  void Submit(PendingRequest& pending);
+  void Submit(PendingRequest& pending, JobReader read);
   void Start(PendingRequest& pending);  // a program
   std::function<void(const ReplyOutcome& outcome)> AtEndOf(const PendingRequest& pending);
-  Json AnswerFromBody(const PendingRequest& pending);
-  Json ChangeAdapters(const PendingRequest& pending);
-  HttpAnswer Ready() const;
 
   const ServerOptions options;
   // For seeds and ids; nothing that must be secret.

@@ -5,7 +5,6 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
-#include "base/error.h"
 #include "base/json.h"
 #include "base/random_text.h"
 #include "base/strings.h"
@@ -83,15 +82,12 @@ std::shared_ptr<const Grammar> ChatAnswers::HeldTo(const ApiTools& tools, bool i
     key.push_back({tool.name, tool.schema});
   }
   const std::string where = "the arguments";
-  try {
+  return AsRequestError("tools", [&] {
     return grammars_.Get(
         {GrammarSource::Kind::kSchema, DumpJson(key)},
         [&](GrammarParts& parts) { return CallGrammar(format_, callable, options, where, parts); },
         where);
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, e.what(), "tools", "invalid_value");
-  }
+  });
 }
 
 ForcedTokens ChatAnswers::Forced(const ApiTools& tools, bool in_thought) const {

@@ -7,6 +7,7 @@
 #include "base/strings.h"
 #include "base/text.h"
 #include "runner/api/fields.h"
+#include "runner/api/llama_cpp/llama_cpp.h"
 #include "runner/engine/tickets.h"
 #include "runner/service/field_scoring.h"
 
@@ -59,13 +60,7 @@ ModelService::ModelService(ServedModel model, const ServiceOptions& options,
 std::shared_ptr<const ServedVariant> ModelService::LoadAdapter(const std::string& name,
                                                                const Path& folder) {
   names_.CheckNew(name);
-  std::shared_ptr<const ServedVariant> variant;
-  try {
-    variant = OpenAdapter(name, folder);
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, e.what(), "lora_path", "invalid_value");
-  }
+  const auto variant = AsRequestError("lora_path", [&] { return OpenAdapter(name, folder); });
   names_.Add(variant);
   return variant;
 }
@@ -109,12 +104,8 @@ std::shared_ptr<const Grammar> ModelService::GrammarOf(const ApiRequest& request
                                                        const ServedVariant& variant) {
   const std::optional<AnswerRule> rule = RuleOf(request, variant);
   if (!rule) return nullptr;
-  try {
-    return grammars_.Get(*rule->grammar, rule->where);
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput || !request.grammar) throw;
-    throw ApiError(400, e.what(), request.grammar_field, "invalid_value");
-  }
+  const auto get = [&] { return grammars_.Get(*rule->grammar, rule->where); };
+  return request.grammar ? AsRequestError(request.grammar_field, get) : get();
 }
 
 ChoiceRule ModelService::ChoicesOf(const ApiRequest& request, const ServedVariant& variant,
@@ -134,8 +125,10 @@ GenerationRequest ModelService::Generation(const ApiRequest& request, const Serv
   out.sampling = request.sampling;
   out.pooling = request.pooling;
   out.logprobs = request.logprobs.value_or(request.best_of > request.n ? 0 : -1);
+  out.drawn_logprobs = request.post_sampling_probs;
   out.prompt_logprobs = request.echo && request.logprobs;
   out.watched = options_.watched;
+  out.progress = request.return_progress && request.stream;
   if (request.pooling == Pooling::kNone) out.constraint.grammar = GrammarOf(request, variant);
   variant.Prepare(request, out, parser);
   if (out.constraint.grammar && (out.sampling.min_tokens > 0 || out.sampling.ignore_eos)) {
@@ -155,7 +148,8 @@ GenerationRequest ModelService::GenerationOf(const ApiRequest& completion,
   return out;
 }
 
-ReplyChoice ModelService::Choice(const ApiRequest& request, size_t index, size_t prompt,
+ReplyChoice ModelService::Choice(const ApiRequest& request, const ServedVariant& variant,
+                                 size_t index, size_t prompt,
                                  const GenerationRequest& generation) const {
   const std::vector<int32_t>& ids = generation.prompt;
   ReplyChoice choice;
@@ -163,7 +157,11 @@ ReplyChoice ModelService::Choice(const ApiRequest& request, size_t index, size_t
   choice.told.prompt = prompt;
   choice.told.usage.prompt_tokens = std::ssize(ids);
   choice.told.held = generation.constraint.grammar != nullptr;
-  if (request.verbose) choice.told.prompt_text = model().tokenizer.Decode(ids, true);
+  if (request.verbose) {
+    const bool chat = request.kind == ApiKind::kChat;
+    choice.told.prompt_text = ShownPrompt(
+        chat ? ApiPrompt{variant.Render(request)} : request.prompts[prompt], model().tokenizer);
+  }
   if (!request.echo) return choice;
   const ApiPrompt& asked = request.prompts[prompt];
   choice.echo = asked.ids.empty() ? asked.text : model().tokenizer.Decode(ids);
@@ -231,7 +229,7 @@ void ModelService::Submit(ServiceJob job) {
     ServedVariant::MakeParser parser;
     GenerationRequest one = Generation(request, *variant, std::move(prompts[prompt]), parser);
     for (size_t i = 0; i < each; ++i) {
-      choices.push_back(Choice(request, choices.size(), prompt, one));
+      choices.push_back(Choice(request, *variant, choices.size(), prompt, one));
       choices.back().parser = parser();
       generations.push_back(one);
       generations.back().sampling.seed += i;

@@ -83,8 +83,8 @@ class ModelService {
   // What all the answers to a prompt share.
   GenerationRequest Generation(const ApiRequest& request, const ServedVariant& variant,
                                std::vector<int32_t> prompt, ServedVariant::MakeParser& parser);
-  ReplyChoice Choice(const ApiRequest& request, size_t index, size_t prompt,
-                     const GenerationRequest& generation) const;
+  ReplyChoice Choice(const ApiRequest& request, const ServedVariant& variant, size_t index,
+                     size_t prompt, const GenerationRequest& generation) const;
   // Throw ApiError 400 on what could never be served.
   void CheckPlaces(const ApiRequest& request) const;
   void CheckLogprobs(const ApiRequest& request,

@@ -58,9 +58,14 @@ Conversation ConversationOf(const ApiRequest& request, const ServedModel& model)
   return conversation;
 }
 
-ApiError Refusal(const ApiRequest& request, const std::string& what) {
-  const bool tools = request.tools.Shown() && what.find("'tools'") != std::string::npos;
-  return ApiError(400, what, tools ? "tools" : PromptParameter(request), "invalid_value");
+// What `work` returns; its input errors name what of the request they are about.
+template <class Work>
+auto OfPrompt(const ApiRequest& request, const Work& work) {
+  const auto refusal = [&request](const std::string& what) {
+    const bool tools = request.tools.Shown() && what.find("'tools'") != std::string::npos;
+    return ApiError(400, what, tools ? "tools" : PromptParameter(request), "invalid_value");
+  };
+  return WithInputErrorsAs(refusal, work);
 }
 
 }  // namespace
@@ -89,26 +94,17 @@ void PromptReader::CheckChat() const {
 
 std::string PromptReader::Render(const ApiRequest& request) const {
   CheckChat();
-  try {
-    const jinja::Text text =
-        model_.chat->RenderText(ConversationOf(request, model_), request.generation_prompt,
-                                model_.tokenizer.spec(), "messages");
-    return text.bytes() + request.begun.value_or("");
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw Refusal(request, e.what());
-  }
+  const jinja::Text text = OfPrompt(request, [&] {
+    return model_.chat->RenderText(ConversationOf(request, model_), request.generation_prompt,
+                                   model_.tokenizer.spec(), "messages");
+  });
+  return text.bytes() + request.begun.value_or("");
 }
 
 int64_t PromptReader::Count(const ApiRequest& request) const {
   CheckChat();
-  try {
-    const std::optional<Ids> ids = EncodeChat(request, CountLimit(context_));
-    if (ids) return std::ssize(*ids);
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw Refusal(request, e.what());
-  }
+  const auto ids = OfPrompt(request, [&] { return EncodeChat(request, CountLimit(context_)); });
+  if (ids) return std::ssize(*ids);
   throw TooLong(request, Cat("the conversation has more than ", CountLimit(context_), " tokens"));
 }
 
@@ -116,20 +112,17 @@ size_t PromptReader::CountLimit(int64_t context) { return static_cast<size_t>(kC
 
 std::vector<std::vector<int32_t>> PromptReader::Read(const ApiRequest& request) const {
   const size_t limit = CountLimit(context_);
-  std::vector<Ids> prompts;
-  try {
+  return OfPrompt(request, [&] {
+    std::vector<Ids> prompts;
+    prompts.reserve(request.prompts.size() + 1);
     if (request.kind == ApiKind::kChat) {
       CheckChat();
       prompts.push_back(Fitting(request, EncodeChat(request, limit)));
     }
-    prompts.reserve(request.prompts.size());
     for (const ApiPrompt& prompt : request.prompts)
       prompts.push_back(Fitting(request, EncodeText(prompt, limit)));
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw Refusal(request, e.what());
-  }
-  return prompts;
+    return prompts;
+  });
 }
 
 PromptReader::Ids PromptReader::Fitting(const ApiRequest& request,

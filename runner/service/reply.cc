@@ -7,8 +7,6 @@
 #include <map>
 #include <span>
 
-#include "base/error.h"
-
 namespace retort {
 namespace {
 
@@ -97,6 +95,10 @@ bool ServerReply::OnEvent(size_t index, const GenerationEvent& event) {
   if (over_) return false;
   ReplyChoice& choice = choices_[index];
   ApiChoice& told = choice.told;
+  if (event.read_tokens >= 0) {
+    TellReading(told, event);
+    return true;
+  }
   told.finish = event.finish;
   if (event.finish == FinishReason::kCancelled) {
     FailNow(ApiError(500, "the answer was not finished"));
@@ -138,6 +140,14 @@ bool ServerReply::OnEvent(size_t index, const GenerationEvent& event) {
 void ServerReply::TakeFields(size_t choice, std::vector<FieldChoice> fields) {
   const std::lock_guard lock(mutex_);
   choices_[choice].told.fields = std::move(fields);
+}
+
+void ServerReply::TellReading(const ApiChoice& choice, const GenerationEvent& event) {
+  ApiChoice read = choice;
+  read.usage = {event.read_tokens, 0, event.reused_tokens};
+  read.timings = {event.seconds, event.seconds};
+  std::string told = writer_->Reading(read, choice.usage.prompt_tokens);
+  if (!told.empty()) exchange_->Send(std::move(told));
 }
 
 void ServerReply::Tell(ReplyChoice& choice, const std::vector<AnswerPart>& parts) {
@@ -229,10 +239,7 @@ void ServerReply::Report(int status, const std::string& error, ApiAnswer answer)
   if (options_.on_end) options_.on_end({status, error, std::move(answer), first_token_});
 }
 
-void ServerReply::Fail(const std::exception& reason) {
-  const auto* error = dynamic_cast<const Error*>(&reason);
-  Fail(ApiError(error && error->kind() == Error::Kind::kInput ? 400 : 500, reason.what()));
-}
+void ServerReply::Fail(const std::exception& reason) { Fail(ApiErrorOf(reason)); }
 
 void ServerReply::Fail(const ApiError& error) {
   const std::lock_guard lock(mutex_);

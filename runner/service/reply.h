@@ -92,6 +92,7 @@ class ServerReply {
 
  private:
   void FailNow(const ApiError& error);
+  void TellReading(const ApiChoice& choice, const GenerationEvent& event);
   void Tell(ReplyChoice& choice, const std::vector<AnswerPart>& parts);
   void KeepTokens(ReplyChoice& choice) const;
   void Gather(ApiChoice& choice, const AnswerPart& part);

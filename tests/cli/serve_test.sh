@@ -22,7 +22,7 @@ fail() {
 
 for flags in "--api-key=" "--allow-host a.example:80" "--allow-host http://a.example" \
   "--listen /tmp/socket" "--listen unix:model/config.json" \
-  "--tls-cert model/config.json" "--drift-window 100" "--record-baseline model/config.json"; do
+  "--tls-cert model/config.json" "--drift-window 100" "--prefill-tokens 1" "--record-baseline model/config.json"; do
   status=0
   # shellcheck disable=SC2086
   timeout 60 "$retort" serve model --template llama2 --port 0 $flags >out 2>err || status=$?
@@ -32,7 +32,7 @@ done
 
 start() {  # FLAG...
   rm -f out err  # what the server before said
-  "$retort" serve model --template llama2 --port 0 --parallel 32 --context 2000 "$@" >out 2>>err 9>&- &
+  "$retort" serve model --template llama2 --port 0 --parallel 32 --context 2000 --prefill-tokens 64 "$@" >out 2>>err 9>&- &
   server=$!
   for _ in $(seq 300); do
     grep -qs '^listening on ' out && break

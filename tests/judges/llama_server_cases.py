@@ -106,7 +106,7 @@ def arguments(server):
     slots = server.n_slots or 4
     context = (server.n_ctx or 512) // (1 if server.kv_unified else slots)
     yield from ("serve", model_of(server), "--name", server.name, "--host", server.server_host, "--port", server.server_port,
-                "--parallel", slots, "--context", context)
+                "--parallel", slots, "--context", context, "--prefill-tokens", server.n_batch or 512)
     if server.api_key:
         yield from ("--api-key", server.api_key)
     if server.no_ui:

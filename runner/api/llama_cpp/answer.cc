@@ -58,6 +58,7 @@ Json Settings(const ApiRequest& request) {
           {"ignore_eos", s.ignore_eos},
           {"stream", request.stream},
           {"n_probs", request.logprobs.value_or(0)},
+          {"post_sampling_probs", request.post_sampling_probs},
           {"logit_bias", std::move(biases)}};
 }
 
@@ -69,6 +70,7 @@ class CompletionWriter : public AnswerWriter {
         return_tokens_(read.return_tokens),
         timings_(read.request.timings_per_token),
         logprobs_(read.request.logprobs.has_value()),
+        drawn_(read.request.post_sampling_probs),
         most_(read.request.sampling.max_tokens),
         fields_(read.fields),
         prompts_(read.request.prompts),
@@ -89,18 +91,14 @@ class CompletionWriter : public AnswerWriter {
   std::string ErrorBody(const ApiError& error) const override { return ApiErrorBody(error); }
 
   std::string Begin(const ApiAnswer& /*answer*/) override { return ""; }
+  std::string Reading(const ApiChoice& choice, int64_t tokens) override {
+    Json one = Part(choice, "");
+    one["prompt_progress"] = ProgressJson(choice, tokens);
+    return ServerSentEvent(DumpJson(one));
+  }
   std::string Said(const ApiChoice& choice, const AnswerPart& part,
                    std::span<const TokenLogprobs> tokens) override {
-    size_t& told = told_[choice.index];
-    Json one = {{"index", choice.index},
-                {"content", part.text},
-                {"tokens", Ids(std::span(choice.ids).subspan(told))},
-                {"stop", false},
-                {"id_slot", -1},
-                {"tokens_predicted", choice.usage.completion_tokens},
-                {"tokens_evaluated", choice.usage.prompt_tokens}};
-    told = choice.ids.size();
-    if (timings_) one["timings"] = TimingsJson(choice);
+    Json one = Part(choice, part.text);
     if (logprobs_) one["completion_probabilities"] = Probabilities(tokens);
     return ServerSentEvent(DumpJson(one));
   }
@@ -115,6 +113,20 @@ class CompletionWriter : public AnswerWriter {
   }
 
  private:
+  // With the ids since the part before.
+  Json Part(const ApiChoice& choice, const std::string& content) {
+    size_t& told = told_[choice.index];
+    Json part = {{"index", choice.index},
+                 {"content", content},
+                 {"tokens", Ids(std::span(choice.ids).subspan(told))},
+                 {"stop", false},
+                 {"id_slot", -1},
+                 {"tokens_predicted", choice.usage.completion_tokens},
+                 {"tokens_evaluated", choice.usage.prompt_tokens}};
+    told = choice.ids.size();
+    if (timings_) part["timings"] = TimingsJson(choice);
+    return part;
+  }
   Json Final(const ApiChoice& choice, const std::string& content) const {
     const ApiUsage& usage = choice.usage;
     const bool length = choice.finish == FinishReason::kLength;
@@ -136,7 +148,7 @@ class CompletionWriter : public AnswerWriter {
                  {"timings", TimingsJson(choice)}};
     // The large ones, for every choice.
     if (Tells("generation_settings")) last["generation_settings"] = settings_;
-    if (Tells("prompt")) last["prompt"] = Prompt(choice.prompt);
+    if (Tells("prompt")) last["prompt"] = ShownPrompt(prompts_[choice.prompt], tokenizer_);
     return last;
   }
   // Whether this member or one of its own is asked for.
@@ -144,23 +156,30 @@ class CompletionWriter : public AnswerWriter {
     return fields_.empty() ||
            std::ranges::any_of(fields_, [&](const auto& path) { return path.front() == name; });
   }
-  // As the model gets it: with BOS.
-  std::string Prompt(size_t index) const {
-    const ApiPrompt& prompt = prompts_[index];
-    if (!prompt.ids.empty()) return tokenizer_.Decode(prompt.ids, true);
-    const TokenizerSpec& spec = tokenizer_.spec();
-    if (!tokenizer_.puts_bos() || StartsWith(prompt.text, tokenizer_.PieceText(spec.bos)))
-      return prompt.text;
-    return Cat(tokenizer_.PieceText(spec.bos), spec.add_space_prefix ? " " : "", prompt.text);
-  }
   Json Probabilities(std::span<const TokenLogprobs> tokens) const {
     Json all = std::move(ChatLogprobs(tokens, tokenizer_)["content"]);
     for (size_t i = 0; i < tokens.size(); ++i) {
       all[i]["id"] = tokens[i].id;
       for (size_t j = 0; j < tokens[i].top.size(); ++j)
         all[i]["top_logprobs"][j]["id"] = tokens[i].top[j].first;
+      if (drawn_) all[i] = AsDrawn(all[i]);
     }
     return all;
+  }
+  // Probabilities and their names in place of logarithms and theirs.
+  static Json AsDrawn(const Json& token) {
+    Json out = Json::object();
+    for (const auto& [name, value] : token.items()) {
+      if (name == "logprob") {
+        out["prob"] = std::exp(value.get<double>());
+      } else if (name == "top_logprobs") {
+        Json& top = out["top_probs"] = Json::array();
+        for (const Json& one : value) top.push_back(AsDrawn(one));
+      } else {
+        out[name] = value;
+      }
+    }
+    return out;
   }
   // With the paths as keys.
   Json Chosen(Json whole) const {
@@ -176,7 +195,7 @@ class CompletionWriter : public AnswerWriter {
   }
 
   const ApiAnswerHead head_;
-  const bool several_, return_tokens_, timings_, logprobs_;
+  const bool several_, return_tokens_, timings_, logprobs_, drawn_;
   const int64_t most_;
   const std::vector<std::vector<std::string>> fields_;
   const std::vector<ApiPrompt> prompts_;
@@ -186,6 +205,14 @@ class CompletionWriter : public AnswerWriter {
 };
 
 }  // namespace
+
+std::string ShownPrompt(const ApiPrompt& prompt, const Tokenizer& tokenizer) {
+  if (!prompt.ids.empty()) return tokenizer.Decode(prompt.ids, true);
+  const TokenizerSpec& spec = tokenizer.spec();
+  if (!tokenizer.puts_bos() || StartsWith(prompt.text, tokenizer.PieceText(spec.bos)))
+    return prompt.text;
+  return Cat(tokenizer.PieceText(spec.bos), spec.add_space_prefix ? " " : "", prompt.text);
+}
 
 std::unique_ptr<AnswerWriter> LlamaCppWriter(const ApiAnswerHead& head, const LlamaCppRequest& read,
                                              const Tokenizer& tokenizer) {

@@ -94,7 +94,7 @@ LlamaCppRequest ReadInfillRequest(const std::string& body, uint64_t random_seed,
   const std::vector<OtherFile> files = OtherFiles(MemberOf(object, "input_extra"));
   TextField(object, "input_prefix"), TextField(object, "input_suffix");
   const GapMarks& marks = MarksOf(tokenizer);
-  auto ids = EncodedText("input_prefix", [&] {
+  auto ids = AsRequestError("input_prefix", [&] {
     return tokenizer.EncodeAtMost(GapText(object, files, marks), true, most_tokens);
   });
   if (!ids) {

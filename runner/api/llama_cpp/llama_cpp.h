@@ -3,11 +3,9 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "base/json.h"
 #include "runner/api/answer.h"
 #include "runner/api/error.h"
@@ -35,16 +33,9 @@ LlamaCppRequest ReadLlamaCppObject(const Json& object, uint64_t random_seed,
 LlamaCppRequest ReadInfillRequest(const std::string& body, uint64_t random_seed,
                                   const Tokenizer& tokenizer, size_t most_tokens);
 
-// What `encode` returns. A text that the tokenizer refuses is an error of the member `name`.
-template <class Encode>
-std::optional<std::vector<int32_t>> EncodedText(const std::string& name, const Encode& encode) {
-  try {
-    return encode();
-  } catch (const Error& e) {
-    if (e.kind() != Error::Kind::kInput) throw;
-    throw ApiError(400, e.what(), name, "invalid_value");
-  }
-}
+// A prompt as llama.cpp tells it: its text, behind BOS if the model's files want one and it has
+// none.
+std::string ShownPrompt(const ApiPrompt& prompt, const Tokenizer& tokenizer);
 
 // tokenizer must outlive the writer.
 std::unique_ptr<AnswerWriter> LlamaCppWriter(const ApiAnswerHead& head, const LlamaCppRequest& read,

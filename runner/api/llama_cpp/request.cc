@@ -20,19 +20,13 @@ constexpr size_t kMostFields = 64, kMostFieldBytes = 200, kMostFieldParts = 4;
 
 using TokenIds = std::vector<int32_t>;
 
-// Which place in the server answers, how it keeps its cache and how soon it gives up do not change
-// an answer; what would is supported at these values only.
+// Which place in the server answers, how it keeps its cache, what chooses tokens and how soon it
+// gives up do not change an answer; what would is supported at these values only.
 bool AsksNothing(const std::string& key, const Json& value) {
-  static const auto* neutral = new Json{{"n_keep", {0, -1}},
-                                        {"n_discard", {0}},
-                                        {"n_indent", {0}},
-                                        {"t_max_predict_ms", {0, -1}},
-                                        {"min_keep", {0}},
-                                        {"post_sampling_probs", {false}},
-                                        {"return_progress", {false}},
-                                        {"backend_sampling", {false}},
-                                        {"lora", {Json::array()}},
-                                        {"adaptive_target", {-1}}};
+  static const auto* neutral = new Json{
+      {"n_keep", {0, -1}},           {"n_discard", {0}},       {"n_indent", {0}},
+      {"t_max_predict_ms", {0, -1}}, {"min_keep", {0}},        {"backend_sampling", {true, false}},
+      {"lora", {Json::array()}},     {"adaptive_target", {-1}}};
   for (const Json& one : MemberOf(*neutral, key)) {
     if (one == value) return true;
   }
@@ -89,7 +83,7 @@ TokenIds MixedIds(const Json& parts, const Tokenizer& tokenizer, size_t most) {
     }
     const std::string& text = part.get_ref<const std::string&>();
     const size_t left = most - std::min(most, ids.size());
-    const auto more = EncodedText(name, [&] {
+    const auto more = AsRequestError(name, [&] {
       return ids.empty() ? tokenizer.EncodeMarkupAtMost(text, left)
                          : tokenizer.EncodeAtMost({{text, true}}, true, left);
     });
@@ -124,7 +118,7 @@ Json Biases(const Json& value, const Tokenizer& tokenizer) {
     std::optional<TokenIds> ids;
     if (token.is_string()) {
       const std::string& text = token.get_ref<const std::string&>();
-      ids = EncodedText(name, [&] { return tokenizer.EncodeAtMost(text, true, left); });
+      ids = AsRequestError(name, [&] { return tokenizer.EncodeAtMost(text, true, left); });
     }
     if (left == 0 || (token.is_string() && !ids))
       throw BadValue(name, Cat("may name at most ", kMostBiases, " tokens"));
@@ -164,10 +158,10 @@ std::vector<std::vector<std::string>> Fields(const Json& value) {
 }
 
 bool Passes(const std::string& key) {
-  static constexpr std::string_view kPassed[] = {"n_predict", "max_tokens",  "stream",
-                                                 "grammar",   "json_schema", "cache_prompt",
-                                                 "id_slot",   "model",       "timings_per_token",
-                                                 "n",         "n_cmpl",      "n_probs"};
+  static constexpr std::string_view kPassed[] = {
+      "n_predict",    "max_tokens", "stream",         "grammar",           "json_schema",
+      "cache_prompt", "id_slot",    "model",          "timings_per_token", "n",
+      "n_cmpl",       "n_probs",    "return_progress"};
   const std::vector<std::string>& sampling = SamplingFields();
   return std::ranges::find(kPassed, key) != std::end(kPassed) ||
          std::ranges::find(sampling, key) != sampling.end();
@@ -184,12 +178,15 @@ LlamaCppRequest ReadLlamaCppObject(const Json& object, uint64_t random_seed,
                                    const Tokenizer& tokenizer, size_t most_tokens) {
   LlamaCppRequest read;
   Json out = Json::object();
+  bool drawn = false;
   for (const auto& [key, value] : object.items()) {
     if (value.is_null() || AsksNothing(key, value)) continue;
     if (key == "prompt") {
       out[key] = Prompts(value);
     } else if (key == "logit_bias") {
       out[key] = Biases(value, tokenizer);
+    } else if (key == "post_sampling_probs") {
+      drawn = FlagField(object, key);
     } else if (key == "return_tokens") {
       read.return_tokens = FlagField(object, key);
     } else if (key == "response_fields") {
@@ -207,6 +204,7 @@ LlamaCppRequest ReadLlamaCppObject(const Json& object, uint64_t random_seed,
   if (MemberOf(out, "n_predict").is_null() && MemberOf(out, "max_tokens").is_null())
     out["n_predict"] = -1;
   read.request = ReadApiObject(ApiKind::kCompletion, out, random_seed);
+  read.request.post_sampling_probs = drawn;
   FinishPrompts(MemberOf(object, "prompt"), tokenizer, most_tokens, read.request.prompts);
   read.several = std::ssize(read.request.prompts) * read.request.n > 1;
   return read;

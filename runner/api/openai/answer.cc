@@ -2,6 +2,7 @@
 #include "runner/api/openai/answer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "base/json.h"
@@ -71,6 +72,12 @@ class Writer : public AnswerWriter {
       if (chat_) out += Chunk(choice, {{"role", "assistant"}, {"content", nullptr}});
     }
     return out;
+  }
+  std::string Reading(const ApiChoice& choice, int64_t tokens) override {
+    Json chunk = ChunkOf(choice, Empty());
+    chunk["prompt_progress"] = ProgressJson(choice, tokens);
+    if (timings_) chunk["timings"] = TimingsJson(choice);
+    return ServerSentEvent(DumpJson(chunk));
   }
   std::string Said(const ApiChoice& choice, const AnswerPart& part,
                    std::span<const TokenLogprobs> tokens) override {
@@ -194,6 +201,13 @@ Json TimingsJson(const ApiChoice& choice) {
     timings["draft_n_accepted"] = choice.accepted_tokens;
   }
   return timings;
+}
+
+Json ProgressJson(const ApiChoice& choice, int64_t tokens) {
+  return {{"total", tokens},
+          {"cache", choice.usage.reused_tokens},
+          {"processed", choice.usage.prompt_tokens},
+          {"time_ms", std::llround(choice.timings.first_token * 1000)}};
 }
 
 std::unique_ptr<AnswerWriter> OpenAiWriter(const ApiAnswerHead& head, const ApiRequest& request,

@@ -20,6 +20,9 @@ std::unique_ptr<AnswerWriter> OpenAiWriter(const ApiAnswerHead& head, const ApiR
 // the prompt's last step, so rates of the answer are those of the tokens behind it.
 Json TimingsJson(const ApiChoice& choice);
 
+// How far a prompt of `tokens` is read (AnswerWriter::Reading), as llama.cpp names it.
+Json ProgressJson(const ApiChoice& choice, int64_t tokens);
+
 // {"error": {"message", "type", "param", "code"}}; the type follows from the status.
 std::string ApiErrorBody(const ApiError& error);
 std::string ApiErrorType(int status);

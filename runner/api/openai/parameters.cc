@@ -70,7 +70,7 @@ const std::vector<std::string>& UsedParameters(ApiKind kind) {
                                                   "guided_grammar", "structured_outputs",
                                                   "json_schema",    "timings_per_token",
                                                   "n_cmpl",         "field_probabilities",
-                                                  "verbose"};
+                                                  "verbose",        "return_progress"};
   static const auto with = [](std::vector<std::string> more) {
     more.insert(more.end(), common.begin(), common.end());
     more.insert(more.end(), SamplingFields().begin(), SamplingFields().end());

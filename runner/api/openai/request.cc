@@ -140,6 +140,7 @@ void ReadChoices(const Json& object, ApiRequest& request) {
 void ReadStreaming(const Json& object, ApiRequest& request) {
   request.stream = FlagField(object, "stream");
   request.timings_per_token = FlagField(object, "timings_per_token");
+  request.return_progress = FlagField(object, "return_progress");
   request.verbose = FlagField(object, "verbose");
   const Json& options = MemberOf(object, "stream_options");
   if (options.is_null()) return;

@@ -19,6 +19,7 @@ struct ResponsesRequest {
 // Throws ApiError, naming what is not supported.
 ResponsesRequest ReadResponsesRequest(const std::string& body, uint64_t random_seed);
 
-std::unique_ptr<AnswerWriter> ResponsesWriter(const ApiAnswerHead& head, const std::string& echoed);
+std::unique_ptr<AnswerWriter> ResponsesWriter(const ApiAnswerHead& head,
+                                              const ResponsesRequest& read);
 
 }  // namespace retort

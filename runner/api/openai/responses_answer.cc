@@ -28,8 +28,10 @@ Json TextPart(const std::string& text) {
 
 class ResponseStream : public AnswerWriter {
  public:
-  ResponseStream(ApiAnswerHead head, const std::string& echoed)
-      : head_(std::move(head)), echoed_(ParseJson(echoed, "the request")) {}
+  ResponseStream(ApiAnswerHead head, const ResponsesRequest& read)
+      : head_(std::move(head)),
+        echoed_(ParseJson(read.echoed, "the request")),
+        timings_(read.request.timings_per_token) {}
 
   std::string Whole(const ApiAnswer& answer) override {
     return DumpJson(Response(answer.choices.front()));
@@ -42,6 +44,11 @@ class ResponseStream : public AnswerWriter {
     out += Event("response.in_progress", {{"response", response}});
     return out;
   }
+  std::string Reading(const ApiChoice& choice, int64_t tokens) override {
+    return Event("response.in_progress",
+                 Timed(choice, {{"response", Response(choice)},
+                                {"prompt_progress", ProgressJson(choice, tokens)}}));
+  }
   // Thoughts are an item of their own, which is told whole at the end.
   std::string Said(const ApiChoice& choice, const AnswerPart& part,
                    std::span<const TokenLogprobs> /*tokens*/) override {
@@ -49,7 +56,7 @@ class ResponseStream : public AnswerWriter {
     const std::string begin = open_ ? "" : BeginItem(choice);
     Json delta = Place();
     delta.update({{"delta", part.text}, {"logprobs", Json::array()}});
-    return begin + Event("response.output_text.delta", delta);
+    return begin + Event("response.output_text.delta", Timed(choice, std::move(delta)));
   }
   std::string EndOfChoice(const ApiChoice& choice,
                           std::span<const TokenLogprobs> /*tokens*/) override {
@@ -64,7 +71,7 @@ class ResponseStream : public AnswerWriter {
                  {{"output_index", index_}, {"item", MessageItem(choice)}});
     return out + Event(choice.finish == FinishReason::kLength ? "response.incomplete"
                                                               : "response.completed",
-                       {{"response", Response(choice)}});
+                       Timed(choice, {{"response", Response(choice)}}));
   }
   std::string End(const ApiAnswer& /*answer*/) override { return ""; }
   std::string Failed(const ApiError& error) const override {
@@ -81,6 +88,11 @@ class ResponseStream : public AnswerWriter {
     Json event = {{"type", type}, {"sequence_number", sequence_++}};
     event.update(members);
     return ServerSentEvent(type, DumpJson(event));
+  }
+  // The members with timings, if they are asked for.
+  Json Timed(const ApiChoice& choice, Json members) const {
+    if (timings_) members["timings"] = TimingsJson(choice);
+    return members;
   }
   Json Place() const {
     return {{"item_id", "msg_" + head_.id}, {"output_index", index_}, {"content_index", 0}};
@@ -139,6 +151,7 @@ class ResponseStream : public AnswerWriter {
 
   const ApiAnswerHead head_;
   const Json echoed_;
+  const bool timings_;
   int64_t sequence_ = 0, index_ = 0;
   bool open_ = false;  // the message's item has begun
 };
@@ -146,8 +159,8 @@ class ResponseStream : public AnswerWriter {
 }  // namespace
 
 std::unique_ptr<AnswerWriter> ResponsesWriter(const ApiAnswerHead& head,
-                                              const std::string& echoed) {
-  return std::make_unique<ResponseStream>(head, echoed);
+                                              const ResponsesRequest& read) {
+  return std::make_unique<ResponseStream>(head, read);
 }
 
 }  // namespace retort

@@ -167,7 +167,8 @@ ResponsesRequest ReadResponsesRequest(const std::string& body, uint64_t random_s
       out["max_tokens"] = value;
     } else if (key == "text") {
       ReadTextFormat(value, out);
-    } else if (key == "model" || key == "temperature" || key == "top_p" || key == "stream") {
+    } else if (key == "model" || key == "temperature" || key == "top_p" || key == "stream" ||
+               key == "timings_per_token" || key == "return_progress") {
       out[key] = value;
     } else {
       throw ResponsesRefusal(key);

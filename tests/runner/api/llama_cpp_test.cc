@@ -140,12 +140,31 @@ TEST_F(LlamaCpp, TellsTheFieldsThatAreAskedFor) {
   EXPECT_EQ(status("a/b/c/d/e"), 400);
 }
 
+TEST_F(LlamaCpp, ProbabilitiesOfTheDraw) {
+  Start();
+  const Json whole = AskJson(Post(kCompletion, R"({"prompt": "Once", "n_predict": 4, "n_probs": 5,
+      "post_sampling_probs": true, "temperature": 1, "top_k": 3, "backend_sampling": true})"));
+  ASSERT_EQ(whole["completion_probabilities"].size(), 4u);
+  for (const Json& token : whole["completion_probabilities"]) {
+    EXPECT_FALSE(token.contains("logprob"));
+    ASSERT_EQ(token["top_probs"].size(), 3u);
+    double sum = 0;
+    bool among = false;
+    for (const Json& one : token["top_probs"]) {
+      sum += one["prob"].get<double>();
+      among |= one["id"] == token["id"] && one["prob"] == token["prob"];
+    }
+    EXPECT_NEAR(sum, 1, 1e-6);
+    EXPECT_TRUE(among);
+  }
+}
+
 TEST_F(LlamaCpp, RefusesWhatItDoesNotHonourByName) {
   Start();
   const auto refused = [&](const std::string& member) {
     return Refused(400, kCompletion, Cat(R"({"prompt": "a", )", member, "}"))["param"];
   };
-  EXPECT_EQ(refused(R"("post_sampling_probs": true)"), "post_sampling_probs");
+  EXPECT_EQ(refused(R"("post_sampling_probs": "yes")"), "post_sampling_probs");
   EXPECT_EQ(refused(R"("lora": [{"id": 0}])"), "lora");
   EXPECT_EQ(refused(R"("samplers": ["top_k"])"), "samplers");
   EXPECT_EQ(refused(R"("t_max_predict_ms": 5)"), "t_max_predict_ms");
@@ -327,6 +346,8 @@ TEST_F(LlamaCpp, AGapThatCannotBeFilledIsRefused) {
 }
 
 TEST_F(LlamaCpp, AVerboseAnswerTellsItsPrompt) {
+  // The text, not what its tokens say: those may have a space behind each mark.
+  tokenizer_.mutable_spec().add_space_prefix = true;
   Start();
   const std::string chat = R"({"messages": [{"role": "user", "content": "Hi"}])";
   const Json rendered = AskJson(Post("/apply-template", chat + "}"));
@@ -334,7 +355,7 @@ TEST_F(LlamaCpp, AVerboseAnswerTellsItsPrompt) {
     return AskJson(Post(kChat, Cat(chat, R"(, "max_tokens": 1)", more, "}")));
   };
   EXPECT_EQ(whole(R"(, "verbose": true)")["__verbose"]["prompt"],
-            "<s>" + rendered["prompt"].get<std::string>());
+            "<s> " + rendered["prompt"].get<std::string>());
   EXPECT_FALSE(whole(R"(, "verbose": false)").contains("__verbose"));
   EXPECT_FALSE(whole("").contains("__verbose"));
 }

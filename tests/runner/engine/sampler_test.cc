@@ -102,6 +102,33 @@ INSTANTIATE_TEST_SUITE_P(
         Distribution{"MinPAfterTopP", At(1, 0, .6, .3), {{1, .4 / .65}, {3, .25 / .65}}}),
     [](const auto& info) { return info.param.name; });
 
+// Of .1 .4 .2 .25 .05, what is left by the options, the likeliest first.
+TEST(Sampler, TellsWhatItDrewFrom) {
+  const std::vector<float> logits = LogsOf({.1, .4, .2, .25, .05});
+  const auto told = [&](const SamplingOptions& options, int64_t top) {
+    Sampler sampler;
+    return sampler.DrawnLogprobs(sampler.Sample(logits, options, 0), top);
+  };
+  SamplingOptions options = At(1);
+  TokenLogprobs all = told(options, 2);
+  ASSERT_EQ(all.top.size(), 2u);
+  EXPECT_EQ(all.top[0].first, 1);
+  EXPECT_NEAR(all.top[0].second, std::log(.4), 1e-6);
+  EXPECT_EQ(all.top[1].first, 3);
+  options.top_k = 2;
+  const TokenLogprobs two = told(options, 5);
+  ASSERT_EQ(two.top.size(), 2u);
+  EXPECT_NEAR(two.top[0].second, std::log(.4 / .65), 1e-6);
+  EXPECT_NEAR(two.logprob, std::log((two.id == 1 ? .4 : .25) / .65), 1e-6);
+  options.typical_p = .999;  // one of the rare steps
+  EXPECT_EQ(told(options, 5).top.size(), 2u);
+  const TokenLogprobs greedy = told(At(0), 5);
+  EXPECT_EQ(greedy.top, (std::vector<std::pair<int32_t, double>>{{1, 0}}));
+  Sampler sampler;
+  sampler.Sample(logits, options, 0);
+  EXPECT_EQ(sampler.DrawnLogprobs(4, 0).logprob, 0);  // forced
+}
+
 TEST(Sampler, KeepsOneTokenWhateverTheOptions) {
   const std::vector<float> logits = LogsOf({.1, .4, .2, .25, .05});
   for (const SamplingOptions& o :

@@ -44,6 +44,8 @@ TEST_F(ServerDraftTest, TimingsAndMetricsCountGuesses) {
     EXPECT_TRUE(Eventually([&](const EngineCounts& c) { return c.drafted_tokens == made; }));
     EXPECT_EQ(Metric("retort_drafted_tokens_total"), made);
     EXPECT_EQ(Metric("retort_accepted_draft_tokens_total"), accepted);
+    EXPECT_GT(Metric("llamacpp:spec_decode_num_drafts_total"), 0);
+    EXPECT_LE(Metric("llamacpp:spec_decode_num_drafts_total"), made);
     const std::vector<Json> events = Events(Ask(Question(true)).body);
     std::string text;
     for (const Json& event : events) text += event["choices"][0]["text"].get<std::string>();

@@ -104,6 +104,35 @@ TEST_F(ServerTest, CountsWhatItsClientsAreTold) {
   EXPECT_EQ(Metric(text, R"(retort_request_seconds_bucket{le="+Inf"})"), 3);
 }
 
+TEST_F(ServerTest, CountsUnderLlamaCppsNamesToo) {
+  Start();
+  const std::string ask = Cat(R"({"max_tokens": 7, "prompt": ")", std::string(100, 'a'), R"("})");
+  int64_t prompt = 0, cached = 0, generated = 0;
+  for (int i = 0; i < 2; ++i) {
+    const Json timings = AskJson(Post(kComplete, ask))["timings"];
+    prompt += timings["prompt_n"].get<int64_t>();
+    cached += timings["cache_n"].get<int64_t>();
+    generated += timings["predicted_n"].get<int64_t>();
+  }
+  EXPECT_GT(cached, 0);
+  EXPECT_TRUE(EventuallyIdle());
+  const RawAnswer answer = Ask(Get("/metrics"));
+  EXPECT_GT(std::stoll(answer.headers.at("process-start-time-unix")), 1'700'000'000);
+  const std::string& text = answer.body;
+  const auto value = [&](const std::string& name) { return Metric(text, "llamacpp:" + name); };
+  EXPECT_EQ(value("prompt_tokens_total"), static_cast<double>(prompt));
+  EXPECT_EQ(value("prompt_tokens_cached_total"), static_cast<double>(cached));
+  EXPECT_EQ(value("tokens_predicted_total"), static_cast<double>(generated));
+  EXPECT_EQ(value("n_tokens_max"), static_cast<double>((prompt + cached + generated) / 2));
+  EXPECT_GT(value("prompt_seconds_total"), 0);
+  EXPECT_NEAR(value("predicted_tokens_seconds") * value("tokens_predicted_seconds_total"),
+              static_cast<double>(generated - 2), 1e-3);
+  EXPECT_EQ(value("n_decode_total"), Metric(text, "retort_steps_total"));
+  EXPECT_EQ(value("n_busy_slots_per_decode"), 1);  // one after the other
+  EXPECT_EQ(value("spec_decode_num_drafts_total"), 0);
+  EXPECT_EQ(value("requests_processing"), 0);
+}
+
 TEST_F(ServerTest, TellsWhatItIs) {
   options_.version = "9.9";
   options_.engine.parallel = 1;
