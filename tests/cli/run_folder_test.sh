@@ -52,6 +52,9 @@ ends "somebody's file" 2 'notes.txt: is no part of a run' train recipe.json --ru
 rm whole/notes.txt
 does 'anew' train recipe.json --run whole --force --set train.steps=2
 [[ $(wc -l <whole/metrics.jsonl) == 2 ]] || fail "--force: $(wc -l <whole/metrics.jsonl) lines of metrics"
+echo '{' >whole/recipe.json
+ends 'a broken record' 2 'not JSON' train recipe.json --run whole --resume
+does 'anew over a broken record' train recipe.json --run whole --force
 does 'with exports' train recipe.json --run whole --force --set 'export.gguf=["q8_0"]'
 does 'anew over exports' train recipe.json --run whole --force
 [[ ! -e whole/exports.json ]] || fail '--force left what was exported'
