@@ -196,7 +196,7 @@ void CheckPlaces(const TrainFlags& flags, const Recipe& recipe, const Path& fold
     RefuseUsedFolder(folder);
   }
   CheckTarget(folder / "recipe.json", TargetKind::kFile);
-  CheckExports(recipe, folder);
+  CheckExports(recipe, folder, flags.force);
 }
 
 void Run(const TrainFlags& flags) {
