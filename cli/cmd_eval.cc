@@ -290,12 +290,10 @@ Score CalibrationScore(const ScoredRows& e) {
       ScoreAllChoices(*e.opened.model, e.opened.adapter.get(), task.cases, e.flags.batch_tokens,
                       ChoiceScores::kWithin, judge, std::ref(progress));
   const std::optional<double> fitted = FitTemperature(judged);
-  if (!fitted && e.flags.calibrate) {
-    throw InputError(e.flags.data.front(), ": all ", judged.size(),
-                     " choices are right, so no temperature can be fitted to them; give more rows, "
-                     "or harder ones");
-  }
   const Calibration before = CalibrationAt(judged, source.temperature);
+  const std::string no_fit = Cat("no temperature can be fitted to ", judged.size(), " choices, ",
+                                 PercentText(before.right), " right; give more rows");
+  if (!fitted && e.flags.calibrate) throw InputError(e.flags.data.front(), ": ", no_fit);
   Score score{before.ece, task.rows, tokens};
   score.more = {{"choices", judged.size()},
                 {"right", before.right},
@@ -304,10 +302,16 @@ Score CalibrationScore(const ScoredRows& e) {
                 {"kept", e.flags.calibrate}};
   score.lines = {Cat("  ", judged.size(), " choices, ", PercentText(before.right), " right"),
                  CalibrationText("before", source.temperature, before)};
-  if (!fitted) return score;
+  if (!fitted) {
+    score.lines.push_back(Cat("  ", no_fit));
+    return score;
+  }
   const Calibration after = CalibrationAt(judged, *fitted);
   score.more["after"] = CalibrationJson(*fitted, after);
   score.lines.push_back(CalibrationText("fitted", *fitted, after));
+  if (judged.size() < kFewChoices)
+    score.lines.push_back(Cat("  fitted to fewer than ", kFewChoices,
+                              " choices, which says little of other rows; give more"));
   if (!e.flags.calibrate) return score;
   KeepTemperature(e.opened.answers_folder, *fitted);
   score.lines.push_back(Cat("  kept in ", e.opened.answers_folder.string()));

@@ -196,7 +196,7 @@ void CheckPlaces(const TrainFlags& flags, const Recipe& recipe, const Path& fold
     RefuseUsedFolder(folder);
   }
   CheckTarget(folder / "recipe.json", TargetKind::kFile);
-  CheckExports(recipe, folder);
+  CheckExports(recipe, folder, flags.force);
 }
 
 void Run(const TrainFlags& flags) {
@@ -210,7 +210,7 @@ void Run(const TrainFlags& flags) {
 
   OpenedRecipe opened = OpenRecipe(given, RowsProgress().Work(true));
   std::string& checkpointing = opened.recipe.train.gradient_checkpointing;
-  if (checkpointing == "auto") checkpointing = RecordedCheckpointing(folder);
+  if (checkpointing == "auto" && flags.resume) checkpointing = RecordedCheckpointing(folder);
   std::vector<std::string> notes;
   if (!flags.no_plan) RefuseWhatDoesNotFit(PlanWithin(opened, kPlannedSeconds, notes), opened);
   checkpointing = DecidedCheckpointing(checkpointing);

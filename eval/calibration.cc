@@ -46,7 +46,8 @@ std::optional<double> FitTemperature(std::span<const JudgedChoice> choices) {
   if (CalibrationAt(choices, 1).right == 1) return std::nullopt;
   const auto loss = [&](double log_t) { return CalibrationAt(choices, std::exp(log_t)).nll; };
   constexpr double kShare = 1 / std::numbers::phi;
-  double low = std::log(0.01), high = std::log(100);
+  const double least = std::log(0.01), most = std::log(100);
+  double low = least, high = most;
   double a = high - kShare * (high - low), b = low + kShare * (high - low);
   double at_a = loss(a), at_b = loss(b);
   while (high - low > 1e-6) {
@@ -58,7 +59,10 @@ std::optional<double> FitTemperature(std::span<const JudgedChoice> choices) {
       b = low + kShare * (high - low), at_b = loss(b);
     }
   }
-  return std::exp((low + high) / 2);
+  constexpr double kAtBound = 0.01;
+  const double fitted = (low + high) / 2;
+  if (fitted - least < kAtBound || most - fitted < kAtBound) return std::nullopt;
+  return std::exp(fitted);
 }
 
 CalibrationTask MakeCalibrationTask(const std::vector<Answer>& answers, const GrammarSource& source,

@@ -26,9 +26,11 @@ struct Calibration {
 };
 // Requires a choice.
 Calibration CalibrationAt(std::span<const JudgedChoice> choices, double temperature);
-// The temperature with the least NLL, within 1/100 and 100. Nothing if every likeliest value is
-// right: each smaller temperature is better then, and says nothing of other rows. Requires a
-// choice.
+// Fewer choices than these say little of other rows.
+inline constexpr size_t kFewChoices = 30;
+// The temperature with the least NLL, between 1/100 and 100. Nothing if that is at a bound, or
+// every likeliest value is right: each temperature beyond is better then, and says nothing of other
+// rows. Requires a choice.
 std::optional<double> FitTemperature(std::span<const JudgedChoice> choices);
 
 struct CalibrationTask {

@@ -142,7 +142,7 @@ std::vector<std::string> CheckBases(const MergeOptions& options, const ModelFile
     std::ranges::move(CheckAdapterBase(one.folder, base, options.threads),
                       std::back_inserter(notes));
   }
-  CheckTarget(options.out, TargetKind::kFolder, sources);
+  if (!options.replace) CheckTarget(options.out, TargetKind::kFolder, sources);
   return notes;
 }
 
@@ -181,7 +181,8 @@ MergeReport Merge(const MergeOptions& given) {
   const auto backend = MakeCpuBackend(options.threads, Compute::kF32);
   Merger merger(options, std::move(files), record, *backend);
   const TargetLock lock(options.out);
-  AtomicFolder folder(options.out);
+  AtomicFolder folder(options.out,
+                      options.replace ? AtomicFolder::Old::kReplace : AtomicFolder::Old::kRefuse);
   if (merger.IsMadeAnew()) {
     merger.WriteFolder(format, folder.path());
   } else {
@@ -192,6 +193,7 @@ MergeReport Merge(const MergeOptions& given) {
   WriteTaughtChat(folder.path(), record);
   if (!options.audit.empty())
     report.audit = Audited(options, examples, record, folder.path(), TraitsOf(format).name);
+  if (options.before_commit) options.before_commit(folder.path());
   folder.Commit();
   return report;
 }

@@ -2,6 +2,7 @@
 // Merges an adapter into its base's weights, W + s B A, and writes a Hugging Face folder.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,9 @@ struct MergeOptions {
   // compared with those of base and adapters; empty: they are not.
   Path audit = {};
   int64_t audit_tokens = 4096;
+  bool replace = false;  // `out` may be there, and is exchanged for the merged folder in one step
+  // Is given the whole folder before it gets its place.
+  std::function<void(const Path&)> before_commit = {};
 };
 
 struct MergeReport {
@@ -50,8 +54,8 @@ Json MergeJson(const MergeReport& report);
 // than the one that the adapter was trained with is replaced, and the ends that were taught are
 // added (model/store/chat_files.h). Throws Error{kInput} when base and adapter do not fit together,
 // when the base is not the one that the adapter was trained on, or for an `out` that is there
-// already; Error{kFailure} when rounding takes more than half of s B A away or errs by more than s
-// B A, or the audit finds more than kMostLost lost, unless `force`.
+// already, unless `replace`; Error{kFailure} when rounding takes more than half of s B A away or
+// errs by more than s B A, or the audit finds more than kMostLost lost, unless `force`.
 MergeReport Merge(const MergeOptions& options);
 
 }  // namespace retort

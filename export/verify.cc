@@ -95,14 +95,16 @@ void CompareLogits(const ModelFiles& source, const ModelFiles& file,
 }  // namespace
 
 VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
-                          const GgufExportOptions& options) {
+                          const GgufExportOptions& options,
+                          const std::function<void(const Path&)>& before_commit) {
   CheckTarget(target, TargetKind::kFile, {source.path});
   const TargetLock lock(target);
-  return ExportLocked(source, target, options);
+  return ExportLocked(source, target, options, before_commit);
 }
 
 VerifiedExport ExportLocked(const ModelFiles& source, const Path& target,
-                            const GgufExportOptions& options) {
+                            const GgufExportOptions& options,
+                            const std::function<void(const Path&)>& before_commit) {
   StagedFile file(target);  // until it is verified
   VerifiedExport out;
   out.written = WriteGguf(source, file.path(), options);
@@ -110,6 +112,7 @@ VerifiedExport ExportLocked(const ModelFiles& source, const Path& target,
   if (!out.verdict.passed) {
     throw Failure(target.string(), ": the self-test failed, nothing is kept: ", out.verdict.fault);
   }
+  if (before_commit) before_commit(file.path());
   file.Commit();
   return out;
 }

@@ -2,6 +2,7 @@
 // Reads a finished GGUF or folder back and compares it with its source model.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "base/json.h"
@@ -29,14 +30,17 @@ VerifyReport VerifyExport(const ModelFiles& source, const Path& written, WeightF
 
 // The work of `retort export`: writes the file beside its target, verifies it, and renames it. If
 // the verification fails, removes the file and throws Error{kFailure} with the fault.
+// `before_commit` is given the verified file before it gets its place.
 struct VerifiedExport {
   GgufExportResult written;
   VerifyReport verdict;
 };
 VerifiedExport ExportGguf(const ModelFiles& source, const Path& target,
-                          const GgufExportOptions& options);
+                          const GgufExportOptions& options,
+                          const std::function<void(const Path&)>& before_commit = {});
 // The same for a target that the caller has checked and locked, with TargetLock.
 VerifiedExport ExportLocked(const ModelFiles& source, const Path& target,
-                            const GgufExportOptions& options);
+                            const GgufExportOptions& options,
+                            const std::function<void(const Path&)>& before_commit = {});
 
 }  // namespace retort

@@ -259,12 +259,14 @@ std::vector<RecipeKey> PreferenceKeys() {
           "answer and whether it is wanted."),
       MakeKey(KEY(preference.beta), {PositiveShape(1e3)},
               "How far the model may move from the one that the run began with: the smaller, the "
-              "farther; orpo: the weight of the preference beside the loss of the answer."),
-      MakeKey(KEY(preference.weight), {PositiveShape(1e3)},
-              "kto: the weight of answers that are not wanted; that of the others is 1.")};
+              "farther; orpo: the weight of the preference beside the loss of the answer.")};
   for (RecipeKey& key : keys) {
     key = Unless([](const Recipe& r) { return r.preference.method.empty(); }, std::move(key));
   }
+  keys.push_back(
+      Unless([](const Recipe& r) { return r.preference.method != "kto"; },
+             MakeKey(KEY(preference.weight), {PositiveShape(1e3)},
+                     "kto: the weight of answers that are not wanted; that of the others is 1.")));
   return keys;
 }
 

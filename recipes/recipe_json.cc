@@ -43,7 +43,7 @@ Json RecipeSchema() {
     // load() writes the defaults of a section that may be absent only if it is there.
     Recipe filled = defaults;
     if (key.section() == "teacher" && key.name != "teacher.path") filled.teacher.path = "teacher";
-    if (key.section() == "preference" && key.leaf() != "method") filled.preference.method = "dpo";
+    if (key.section() == "preference" && key.leaf() != "method") filled.preference.method = "kto";
     if (key.section() == "reward" && key.leaf() != "exact") filled.reward.exact = true;
     const Json value = key.load(filled);
     if (!value.is_null() && Fits(value, key.shapes)) entry["default"] = value;

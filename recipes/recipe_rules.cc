@@ -162,7 +162,9 @@ class Rules {
       throw InputError(given_.Where(*first), ": 'preference.method' is missing; '", *first,
                        "' needs it to be dpo, orpo or kto");
     }
-    Refuse(method != "kto" && given_.Has("preference.weight"), "preference.weight",
+    // Older resolved recipes state the default with every method.
+    Refuse(method != "kto" && r_.preference.weight != PreferenceRecipe().weight,
+           "preference.weight",
            Cat("has no use with 'preference.method' ", method, "; leave it out"));
     Refuse(r_.has_teacher(), "preference.method",
            "and a teacher exclude each other; train the two one after the other");

@@ -113,14 +113,16 @@ class TrainingSession {
 };
 
 // Checks before the training, from the files alone, that the recipe's export section can be carried
-// out for the run in `folder`. Throws Error{kInput} for a GGUF as the base of an adapter, which
-// cannot be merged, and for targets that hold something else; Error{kFailure} for targets that
-// cannot be written.
-void CheckExports(const Recipe& recipe, const Path& folder);
+// out for the run in `folder`, which is to be removed first if it begins `anew`. Throws
+// Error{kInput} for a GGUF as the base of an adapter, which cannot be merged, and for targets that
+// hold something else than what the run itself put there; Error{kFailure} for targets that cannot
+// be written.
+void CheckExports(const Recipe& recipe, const Path& folder, bool anew = false);
 
 // Carries out the recipe's export section for the trained run in `folder`: writes the merged model
-// and the GGUFs, except those that an earlier call has written. Returns one line for each thing
-// written; none if nothing is left to write.
+// and the GGUFs, except those that an earlier call has written of the same weights. What it wrote
+// of others is kept until its successor is whole. Returns one line for each thing written, and for
+// what is left of other weights; none if nothing is left to write.
 std::vector<std::string> ExportTrained(const Recipe& recipe, const Path& folder);
 
 }  // namespace retort

@@ -52,9 +52,22 @@ ends "somebody's file" 2 'notes.txt: is no part of a run' train recipe.json --ru
 rm whole/notes.txt
 does 'anew' train recipe.json --run whole --force --set train.steps=2
 [[ $(wc -l <whole/metrics.jsonl) == 2 ]] || fail "--force: $(wc -l <whole/metrics.jsonl) lines of metrics"
+echo '{' >whole/recipe.json
+ends 'a broken record' 2 'not JSON' train recipe.json --run whole --resume
+does 'anew over a broken record' train recipe.json --run whole --force
 does 'with exports' train recipe.json --run whole --force --set 'export.gguf=["q8_0"]'
 does 'anew over exports' train recipe.json --run whole --force
 [[ ! -e whole/exports.json ]] || fail '--force left what was exported'
+# What it has put elsewhere is not removed with it, which is found before the training.
+does 'exports elsewhere' train recipe.json --run far --set "export.out=$stage/elsewhere"
+ends 'anew over exports elsewhere' 2 'merged: is there already' train recipe.json --run far --force \
+  --set "export.out=$stage/elsewhere"
+[[ -e far/adapter ]] || fail 'the run was removed before its exports were looked at'
+does 'longer, with exports elsewhere' train recipe.json --run far --resume --set train.steps=7 \
+  --set "export.out=$stage/elsewhere"
+cp -r far copy
+ends "a copy's exports" 2 'merged: is there already' train recipe.json --run copy --resume \
+  --set train.steps=9 --set "export.out=$stage/elsewhere"
 does 'by name' train recipe.json
 does 'six steps' train recipe.json --run six --set train.steps=6
 ends 'a shorter length' 2 'can be lengthened only' train recipe.json --run six --resume --set train.steps=3

@@ -59,6 +59,15 @@ TEST(Calibration, NothingIsFittedWhereAllIsRight) {
   EXPECT_TRUE(FitTemperature(choices));
 }
 
+// Half of them right at one confidence: the flatter, the better, without end. And the mirror image.
+TEST(Calibration, NothingIsFittedAtABound) {
+  EXPECT_EQ(FitTemperature(std::vector<JudgedChoice>{{{-0.1, -2}, 0}, {{-0.1, -2}, 1}}),
+            std::nullopt);
+  const double tied = std::log(0.5);
+  EXPECT_EQ(FitTemperature(std::vector<JudgedChoice>{{{-0.1, -2}, 0}, {{tied, tied}, 1}}),
+            std::nullopt);
+}
+
 TEST(Calibration, ACaseForEachChoiceOfEachAnswer) {
   const SmallWorld world;
   const GrammarSource source{GrammarSource::Kind::kSchema,

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "recipes/keys.h"
 #include "recipes/recipe_reader.h"
 
 namespace retort {
@@ -70,12 +71,57 @@ TEST(RecipeChecks, WithoutAnAdapterItsKeysHaveNoUse) {
   EXPECT_EQ(ResolvedJson(ParseRecipe(DumpJson(ResolvedJson(r)), "r.json", "/")), ResolvedJson(r));
 }
 
-// A resolved recipe reads as itself, whatever the optimiser.
-TEST(RecipeChecks, AResolvedRecipeIsTaken) {
-  for (const char* name : {"adamw", "adamw8", "lion", "sgd", "adafactor"}) {
-    const Recipe r = WithSettings({Cat("train.optimizer=", name), "train.lr=1"});
-    EXPECT_EQ(ResolvedJson(ParseRecipe(DumpJson(ResolvedJson(r)), "r.json", "/")), ResolvedJson(r));
+// The choices of a key, as settings; both values of a flag.
+Settings OfferedSettings(const RecipeKey& key) {
+  Settings settings;
+  for (const ValueShape& shape : key.shapes) {
+    const bool list = shape.kind == ValueShape::Kind::kTextList;
+    for (const std::string& choice : shape.choices)
+      settings.push_back(Cat(key.name, "=", list ? DumpJson(Json::array({choice})) : choice));
+    if (shape.kind != ValueShape::Kind::kBool) continue;
+    settings.push_back(Cat(key.name, "=true"));
+    settings.push_back(Cat(key.name, "=false"));
   }
+  return settings;
+}
+
+// Every choice that a key offers, with what it needs beside it: a run's own recipe.json is what it
+// is resumed with.
+TEST(RecipeChecks, AResolvedRecipeReadsAsItself) {
+  const std::vector<Settings> beside = {
+      {},
+      {"train.lr=1"},
+      {"model.weights=f32"},
+      {"data.val_split=0.1"},
+      {"data.schema=s"},
+      {"teacher.path=t"},
+      {"teacher.path=t", "teacher.cache=c"},
+      {"reward.exact=true"},
+      {"reward.regex=yes"},
+      {"train.optimizer=sgd", "train.lr=1"},
+      {"preference.method=orpo", "adapter.kind=none", "model.weights=f32"},
+  };
+  for (const RecipeKey& key : RecipeKeys()) {
+    for (const std::string& setting : OfferedSettings(key)) {
+      SCOPED_TRACE(setting);
+      int64_t read = 0;
+      for (Settings settings : beside) {
+        settings.push_back(setting);
+        if (!RefusalOf(settings).empty()) continue;
+        ++read;
+        const Recipe r = WithSettings(settings);
+        const Recipe again = ParseRecipe(DumpJson(ResolvedJson(r)), "recipe.json", "/");
+        EXPECT_TRUE(again == r) << DumpJson(ResolvedJson(r), 1);
+      }
+      EXPECT_GT(read, 0);
+    }
+  }
+}
+
+// Recipes were resolved with the weight of kto whatever the method was.
+TEST(RecipeChecks, TheDefaultOfAKeyWithoutUseSaysNothing) {
+  for (const char* method : {"dpo", "orpo"})
+    EXPECT_EQ(RefusalOf({Cat("preference.method=", method), "preference.weight=1"}), "");
 }
 
 TEST(RecipeChecks, PreferencesNeedTheirPlace) {

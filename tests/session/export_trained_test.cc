@@ -2,6 +2,7 @@
 // What a run exports of what it trained.
 #include <gtest/gtest.h>
 
+#include "base/error.h"
 #include "data/model_tokenizer.h"
 #include "export/gguf_export.h"
 #include "export/merge.h"
@@ -91,6 +92,57 @@ TEST_F(ExportTrainedTest, ALengthenedRunExportsAnew) {
   // What it exported is a part of it, which --force removes.
   RemoveRun(run);
   EXPECT_FALSE(std::filesystem::exists(run / "exports.json"));
+}
+
+// Whatever else stands where the run exports stays, and is found before the training.
+TEST_F(ExportTrainedTest, WhatTheRunHasNotWrittenStays) {
+  std::vector<std::string> settings = {"export.gguf=[\"q8_0\"]",
+                                       "export.out=" + (folder_ / "out").string()};
+  Run("a", settings);
+  const Recipe recipe = RecipeOf(settings);
+  const Path merged = folder_ / "out/merged";
+  const Path gguf = folder_ / "out" / Cat(recipe.name, "-q8_0.gguf");
+  std::filesystem::create_directories(folder_ / "out");
+  folder_.Put("out/" + gguf.filename().string(), "somebody's");
+  ExpectRefused([&] { CheckExports(recipe, folder_ / "a"); }, {"q8_0.gguf", "is there already"});
+  ExpectRefused([&] { ExportTrained(recipe, folder_ / "a"); }, {"q8_0.gguf", "is there already"});
+  EXPECT_EQ(ReadText(gguf), "somebody's");
+  std::filesystem::remove(gguf);
+  EXPECT_EQ(ExportTrained(recipe, folder_ / "a").size(), 1u);
+  CheckExports(recipe, folder_ / "a");
+  // A copy of the run has not written it, nor is it removed with the run that begins anew.
+  std::filesystem::copy(folder_ / "a", folder_ / "b", std::filesystem::copy_options::recursive);
+  ExpectRefused([&] { CheckExports(recipe, folder_ / "b"); }, {"merged", "is there already"});
+  ExpectRefused([&] { CheckExports(recipe, folder_ / "a", true); }, {"merged", "is there already"});
+  // The run's folder with somebody's notes.
+  folder_.Put("out/merged/notes.txt", "precious");
+  ExpectRefused([&] { CheckExports(recipe, folder_ / "a"); }, {"merged", "is there already"});
+  ExpectRefused([&] { ExportTrained(recipe, folder_ / "a"); }, {"merged", "is there already"});
+  EXPECT_EQ(ReadText(merged / "notes.txt"), "precious");
+}
+
+TEST_F(ExportTrainedTest, AnExportStaysUntilItsSuccessorIsWhole) {
+  std::vector<std::string> settings = {"export.gguf=[\"q8_0\"]"};
+  Run("run", settings);
+  const Path run = folder_ / "run", merged = run / "export/merged/model.safetensors";
+  ExportTrained(RecipeOf(settings), run);
+  CheckExports(RecipeOf(settings), run, true);  // --force removes it with the run
+  const std::string before = Sha256OfFile(merged);
+  std::filesystem::remove(run / "summary.json");
+  settings = {"export.gguf=[\"f32\"]", "train.steps=12"};
+  Run("run", settings);
+  const Recipe longer = RecipeOf(settings);
+  std::filesystem::rename(folder_ / "model", folder_ / "gone");
+  EXPECT_THROW(ExportTrained(longer, run), Error);
+  EXPECT_EQ(Sha256OfFile(merged), before);
+  std::filesystem::rename(folder_ / "gone", folder_ / "model");
+  // A GGUF that is no longer asked for stays, and is named; asked for again it is replaced.
+  const auto said = ExportTrained(longer, run);
+  ASSERT_EQ(said.size(), 3u);
+  EXPECT_NE(said[2].find("-q8_0.gguf: is of what the run had trained before"), std::string::npos);
+  EXPECT_NE(Sha256OfFile(merged), before);
+  CheckExports(RecipeOf({"export.gguf=[\"q8_0\"]", "train.steps=12"}), run);
+  EXPECT_EQ(ExportTrained(RecipeOf({"export.gguf=[\"q8_0\"]"}), run).size(), 1u);
 }
 
 }  // namespace

@@ -197,6 +197,28 @@ TEST_F(ObjectivesTest, KtoTakesARowThatIsAloneInItsPartWithTheStepsRowBeforeIt) 
   EXPECT_NEAR(Value(*kto, step.micro[0]), KtoLoss(rows[0], Score(rows[0]), 0), 1e-10);
 }
 
+// As rows of a greater weight come: at both ends, where the last stands before the first, and as
+// neighbours.
+TEST_F(ObjectivesTest, KtoComparesNoRowWithItself) {
+  std::vector<Example> rows = MakePairs(2);
+  for (Example& row : rows) row.joined = false;
+  const std::vector<size_t> drawn = {0, 1, 1, 3, 0};
+  MicroBatch micro;
+  for (const size_t i : drawn) {
+    const Example& row = rows[i];
+    micro.rows.push_back(&row);
+    micro.order.push_back(std::ssize(micro.order));
+    micro.tokens += row.size(), micro.loss_tokens += row.LossTokens();
+  }
+  const double pairs = Score(Mixed(rows[1], rows[0])) + Score(Mixed(rows[3], rows[1])) +
+                       Score(Mixed(rows[0], rows[3]));
+  const double kl = std::max(0.0, pairs / 3);
+  EXPECT_GT(kl, 0);
+  double expected = 0;
+  for (const size_t i : drawn) expected += KtoLoss(rows[i], Score(rows[i]), kl);
+  EXPECT_NEAR(Value(*Make(Method::kKto), micro), expected, 1e-10);
+}
+
 // KTO's mean score is a constant of the step, so here it is left as Prepare found it.
 TEST_F(ObjectivesTest, TheGradientsAreThoseOfCentralDifferences) {
   adapter_->config().dropout = 0.3;

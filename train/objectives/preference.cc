@@ -249,13 +249,14 @@ class Kto : public Compared {
 
  private:
   // Each row's prompt with the answer of the row before it, the first one's with that of `before`.
-  // A row's own answer says nothing: its score would be taken from itself.
+  // A row's own answer says nothing, as its score would be taken from itself: where one example
+  // follows itself, as rows of a greater weight may, there is no pair. 0 if none is left.
   double MismatchedScore(const MicroBatch& micro, const Example* before) const {
-    if (before == micro.rows.front()) return 0;
     std::vector<Example> mixed;
     for (const Example* row : micro.rows) {
       const Example &prompt = *row, &answer = *before;
       before = row;
+      if (&prompt == &answer) continue;
       Example& own = mixed.emplace_back();
       own.ids.assign(prompt.ids.begin(), prompt.ids.begin() + prompt.answer);
       own.labels.assign(own.ids.size(), kNoLoss);
@@ -264,6 +265,7 @@ class Kto : public Compared {
       own.labels.insert(own.labels.end(), answer.labels.begin() + answer.answer,
                         answer.labels.end());
     }
+    if (mixed.empty()) return 0;
     double sum = 0;
     for (const Example& row : mixed) {  // one by one: a mixed row may be longer than any other
       const MicroBatch one{{&row}, {0}, row.size(), row.LossTokens()};

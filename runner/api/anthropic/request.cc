@@ -157,6 +157,23 @@ void ToolChoice(const Json& choice, Json& out) {
   if (FlagField(choice, "disable_parallel_tool_use")) out["parallel_tool_calls"] = false;
 }
 
+// The member that OpenAI's API calls so; the name itself for one that both call the same.
+std::string AnthropicName(const std::string& name) {
+  if (name == "stop") return "stop_sequences";
+  if (!name.starts_with("tools[") && !name.starts_with("tool_choice.")) return name;
+  return ReplaceAll(ReplaceAll(name, ".function.parameters", ".input_schema"), ".function", "");
+}
+
+// What is said against a request, of the members that stand in it.
+ApiError InAnthropicNames(const ApiError& error) {
+  const std::string name = AnthropicName(error.param);
+  ApiError named(error.status,
+                 ReplaceAll(error.what(), Cat("'", error.param, "'"), Cat("'", name, "'")), name,
+                 error.code);
+  named.headers = error.headers;
+  return named;
+}
+
 }  // namespace
 
 ApiRequest ReadAnthropicRequest(const std::string& body, uint64_t random_seed, bool counted) {
@@ -184,7 +201,11 @@ ApiRequest ReadAnthropicRequest(const std::string& body, uint64_t random_seed, b
   }
   if (!counted && MemberOf(out, "max_tokens").is_null())
     throw BadValue("max_tokens", "must be given");
-  return ReadApiObject(ApiKind::kChat, out, random_seed);
+  try {
+    return ReadApiObject(ApiKind::kChat, out, random_seed);
+  } catch (const ApiError& error) {
+    throw InAnthropicNames(error);
+  }
 }
 
 }  // namespace retort

@@ -255,6 +255,18 @@ TEST(AnthropicRequest, RefusesWhatItCannotDoByName) {
             "tools[0].type");
   EXPECT_EQ(refused(R"(, "max_tokens": 1, "tools": [{"name": "f", "strict": "yes"}])"),
             "tools[0].strict");
+  // What is read as OpenAI's request is told in this API's names.
+  const std::string f = R"({"name": "f"})";
+  const auto tools = [&](const std::string& list, const std::string& more = "") {
+    return refused(Cat(R"(, "max_tokens": 1, "tools": [)", list, "]", more));
+  };
+  EXPECT_EQ(tools(R"({"name": "f", "input_schema": true})"), "tools[0].input_schema");
+  EXPECT_EQ(tools(R"({"name": "f", "description": 1})"), "tools[0].description");
+  EXPECT_EQ(tools(f + ", {}"), "tools[1].name");
+  EXPECT_EQ(tools(f + ", " + f), "tools[1].name");
+  EXPECT_EQ(tools(f, R"(, "tool_choice": {"type": "tool", "name": "g"})"), "tool_choice.name");
+  EXPECT_EQ(tools(f, R"(, "tool_choice": {"type": "tool"})"), "tool_choice.name");
+  EXPECT_EQ(refused(R"(, "max_tokens": 1, "stop_sequences": 5)"), "stop_sequences");
   const auto block = [](const std::string& text) {
     return Refusal([&] {
       ReadAnthropicRequest(
