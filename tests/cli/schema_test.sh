@@ -49,13 +49,19 @@ ends 'a row against the schema in eval' 2 'bad.jsonl:1: the answer is not what t
   eval run --data bad.jsonl --metric calibration
 ends 'choices of a free answer' 2 '--field-probabilities needs an answer that is held' \
   run run --prompt 'how?' --schema none --field-probabilities
-told=$("$retort" eval run --data rows.jsonl --metric calibration --calibrate --json 2>/dev/null)
-[[ $told == *'"choices":2,'*'"kept":true'* ]] || fail "eval --calibrate: $told"
+# Right half of the time: the best temperature is the largest, which says nothing.
+ends 'a temperature at its bound' 2 'rows.jsonl: no temperature can be fitted to 2 choices' \
+  eval run --data rows.jsonl --metric calibration --calibrate
+# One that has learnt what is right twice of three times has a best temperature within the bounds.
+for label in card card cash; do printf '{"prompt": "how?", "completion": "{\\"label\\": \\"%s\\"}"}\n' $label; done >judged.jsonl
+"$retort" train recipe.json --run taught --set train.steps=30 --set data.train=judged.jsonl >/dev/null 2>&1
+told=$("$retort" eval taught --data judged.jsonl --metric calibration --calibrate --json 2>/dev/null)
+[[ $told == *'"choices":3,'*'"kept":true'* ]] || fail "eval --calibrate: $told"
 fitted=${told##*'"after":{"temperature":'} fitted=${fitted%%,*}
-"$retort" merge --adapter run/adapter --out calibrated >/dev/null 2>&1
+"$retort" merge --adapter taught/adapter --out calibrated >/dev/null 2>&1
 "$retort" export calibrated --out calibrated.gguf --type f32 >/dev/null 2>&1
-for model in run calibrated calibrated.gguf; do
-  told=$("$retort" eval $model --data rows.jsonl --metric calibration --json 2>/dev/null)
+for model in taught calibrated calibrated.gguf; do
+  told=$("$retort" eval $model --data judged.jsonl --metric calibration --json 2>/dev/null)
   [[ $told == *"\"before\":{\"temperature\":$fitted,"* ]] || fail "$model has lost $fitted: $told"
   answer=$("$retort" run $model --prompt 'how?' --max-tokens 40 --field-probabilities --json 2>/dev/null)
   [[ $answer == *'"field_probabilities":{"/label":[{"value":"ca'* ]] || fail "$model tells '$answer'"
