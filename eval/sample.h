@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eval/answers.h"
+#include "model/model.h"
 #include "runner/engine/request.h"
 
 namespace retort {

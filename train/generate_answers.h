@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "data/rows.h"
+#include "model/model.h"
 #include "runner/engine/request.h"
 
 namespace retort {

@@ -8,6 +8,12 @@
 #include "base/error.h"
 
 namespace retort {
+namespace {
+
+// Of StepsBehind.
+size_t IndexBehind(int32_t node) { return static_cast<size_t>(int64_t{node} + 1); }
+
+}  // namespace
 
 Selection::Selection(int64_t prompt_tokens, const std::vector<std::vector<int32_t>>& labels)
     : prompt_tokens_(prompt_tokens), tree_(labels), losses_(tree_.steps().size()) {
@@ -18,7 +24,7 @@ Selection::Selection(int64_t prompt_tokens, const std::vector<std::vector<int32_
   }
   StepsBehind steps(nodes.size() + 1);
   for (size_t step = 0; step < tree_.steps().size(); ++step)
-    steps[static_cast<size_t>(tree_.steps()[step].after + 1)].push_back(step);
+    steps[IndexBehind(tree_.steps()[step].after)].push_back(step);
   if (nodes.empty()) AddPart(-1, steps);
   for (size_t node = 0; node < nodes.size(); ++node) {
     if (!is_parent[node]) AddPart(static_cast<int32_t>(node), steps);
@@ -36,7 +42,7 @@ void Selection::AddPart(int32_t leaf, StepsBehind& steps) {
   int64_t position = prompt_tokens_ - 1;
   for (const int32_t node : path) {
     if (node >= 0) part.path.push_back(nodes[static_cast<size_t>(node)].token);
-    for (const size_t step : std::exchange(steps[static_cast<size_t>(node + 1)], {})) {
+    for (const size_t step : std::exchange(steps[IndexBehind(node)], {})) {
       part.steps.push_back(step);
       part.scores.push_back({position, tree_.steps()[step].token});
     }

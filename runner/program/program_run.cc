@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/program/program_run.h"
 
+#include <nlohmann/json.hpp>
+
 #include "base/strings.h"
 #include "runner/program/running_program.h"
 

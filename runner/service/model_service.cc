@@ -60,7 +60,7 @@ ModelService::ModelService(ServedModel model, const ServiceOptions& options,
 std::shared_ptr<const ServedVariant> ModelService::LoadAdapter(const std::string& name,
                                                                const Path& folder) {
   names_.CheckNew(name);
-  const auto variant = AsRequestError("lora_path", [&] { return OpenAdapter(name, folder); });
+  auto variant = AsRequestError("lora_path", [&] { return OpenAdapter(name, folder); });
   names_.Add(variant);
   return variant;
 }
