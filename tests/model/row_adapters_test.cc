@@ -50,7 +50,7 @@ std::vector<std::unique_ptr<Adapter>> AllKinds(const Model& model) {
   return out;
 }
 
-struct Rows {
+struct RowsOfAdapters {
   Batch batch;
   std::vector<AdapterRows> ranges;
 
@@ -81,13 +81,13 @@ std::vector<double> LogitsOf(const Model& model, const Batch& batch, const RowAd
 // Each adapter's row, and one without, in one batch and alone.
 void ExpectRowsAsAlone(const Model& model, std::span<const std::unique_ptr<Adapter>> adapters,
                        size_t tokens) {
-  Rows all;
+  RowsOfAdapters all;
   std::vector<double> alone;
   for (size_t i = 0; i <= adapters.size(); ++i) {
     const Adapter* adapter = i < adapters.size() ? adapters[i].get() : nullptr;
     const Ids ids = IdsOf(i, tokens);
     all.Add(ids, adapter);
-    Rows one;
+    RowsOfAdapters one;
     one.Add(ids, adapter);
     const std::vector<double> logits = LogitsOf(model, one.batch, adapter);
     alone.insert(alone.end(), logits.begin(), logits.end());
@@ -141,7 +141,7 @@ TEST(RowAdapters, EachChangesItsOwnRowsAlone) {
   const auto backend = MakeReferenceBackend();
   const auto model = RandomModel(SmallConfig(300), 3, *backend);
   for (const auto& adapter : AllKinds(*model)) {
-    Rows rows;
+    RowsOfAdapters rows;
     rows.Add(IdsOf(1, 4), nullptr);
     const std::vector<double> base = LogitsOf(*model, rows.batch, nullptr);
     rows.Add(IdsOf(1, 4), adapter.get());
@@ -176,7 +176,7 @@ TEST(RowAdapters, BitsOnAProcessorAreThoseOfEachAloneAtAnyThreads) {
           const size_t count = std::min(step, adapters.size() - first);
           ExpectRowsAsAlone(*model, std::span(adapters).subspan(first, count), few ? 1 : 2);
         }
-        Rows all;
+        RowsOfAdapters all;
         for (size_t i = 0; i < 7; ++i) all.Add(IdsOf(i, 2), adapters[i].get());
         const std::vector<double> logits = LogitsOf(*model, all.batch, RowAdapters(all.ranges));
         if (!before.empty()) {
@@ -192,7 +192,7 @@ TEST(RowAdapters, OfSeveralAreNotTrained) {
   const auto backend = MakeReferenceBackend();
   const auto model = RandomModel(SmallConfig(300), 3, *backend);
   const auto adapters = AllKinds(*model);
-  Rows rows;
+  RowsOfAdapters rows;
   rows.Add(IdsOf(0, 3), adapters[0].get());
   rows.Add(IdsOf(1, 3), nullptr);
   Tape tape(*backend);
