@@ -46,15 +46,15 @@ struct ProgramLine {
   const ProgramLine* outer =
       nullptr;          // whose variables it can name too; null: the program's own line
   uint64_t number = 0;  // of the branch, for seeds; 0: the program's own line
-  std::vector<int32_t> ids = {};
-  std::string text = {};            // what its steps have added
-  ProgramVariables variables = {};  // that they have made; branches' as "checks.0.verdict"
-  std::vector<Json> told = {};      // of its steps
-  std::function<void()> then = {};  // behind its last step
+  std::vector<int32_t> ids;
+  std::string text;            // what its steps have added
+  ProgramVariables variables;  // that they have made; branches' as "checks.0.verdict"
+  std::vector<Json> told;      // of its steps
+  std::function<void()> then;  // behind its last step
   // Of the step that it is at.
-  std::vector<std::unique_ptr<ProgramLine>> branches = {};
-  std::vector<std::vector<int32_t>> labels = {};
-  std::optional<Selection> selection = {};
+  std::vector<std::unique_ptr<ProgramLine>> branches;
+  std::vector<std::vector<int32_t>> labels;
+  std::optional<Selection> selection;
   size_t left = 0;  // branches or streams that have not ended
 };
 
