@@ -15,6 +15,13 @@ constexpr int64_t kMostContexts = 16;  // of prompts' tokens, where each piece r
 
 }  // namespace
 
+RunningProgram::RunningProgram(ProgramJob job)
+    : job_(std::move(job)), service_(*job_.service), tickets_({job_.service, &service_.engine()}) {}
+
+RunningProgram::~RunningProgram() {
+  if (!over_) Report(kClientClosed, "the client has gone");
+}
+
 void RunningProgram::Guarded(const std::function<void()>& work) {
   const std::lock_guard lock(mutex_);
   if (over_) return;

@@ -19,14 +19,11 @@ namespace retort {
 // Thread-safe. It lives as long as the engine or a job has something of it.
 class RunningProgram : public std::enable_shared_from_this<RunningProgram> {
  public:
-  explicit RunningProgram(ProgramJob job)
-      : job_(std::move(job)),
-        service_(*job_.service),
-        tickets_({job_.service, &service_.engine()}) {}
+  explicit RunningProgram(ProgramJob job);
   // Tells of a client that has gone before the end.
-  ~RunningProgram() {
-    if (!over_) Report(kClientClosed, "the client has gone");
-  }
+  ~RunningProgram();
+  RunningProgram(const RunningProgram&) = delete;
+  RunningProgram& operator=(const RunningProgram&) = delete;
 
   void Begin(std::vector<int32_t> ids);
   void Cancel() { tickets_.CancelAll(); }
