@@ -37,11 +37,12 @@ def arguments():
 class LlGuidance:
     def __init__(self, tokenizer):
         import llguidance
-        self.library, self.tokens = llguidance, llguidance.LLTokenizer(str(tokenizer / "tokenizer.json"))
+        self.llguidance = llguidance
+        self.tokens = llguidance.LLTokenizer(str(tokenizer / "tokenizer.json"))
         self.compiler = llguidance.JsonCompiler(whitespace_flexible=True)
 
     def compile(self, schema):
-        matcher = self.library.LLMatcher(self.tokens, self.compiler.compile(schema))
+        matcher = self.llguidance.LLMatcher(self.tokens, self.compiler.compile(schema))
         if matcher.is_error():
             raise ValueError(matcher.get_error())
         return matcher
@@ -71,7 +72,7 @@ class XGrammar:
     def __init__(self, tokenizer):
         import transformers
         import xgrammar
-        self.library = xgrammar
+        self.xgrammar = xgrammar
         self.tokens = transformers.AutoTokenizer.from_pretrained(tokenizer)
         self.info = xgrammar.TokenizerInfo.from_huggingface(self.tokens)
         self.compiler = xgrammar.GrammarCompiler(self.info, max_threads=1, cache_enabled=False)
@@ -84,7 +85,7 @@ class XGrammar:
         return self.tokens.encode(text, add_special_tokens=False)
 
     def matcher(self, compiled):
-        return self.library.GrammarMatcher(compiled, terminate_without_stop_token=True)
+        return self.xgrammar.GrammarMatcher(compiled, terminate_without_stop_token=True)
 
     def mask(self, matcher):
         matcher.fill_next_token_bitmask(self.bits)

@@ -14,15 +14,14 @@ from pathlib import Path
 
 import grammars
 
-# Why one may allow a token that the other does not, by the token's bytes and what was written before it.
+# Why one may allow a token that the other does not, by the token's bytes.
 REASONS = [
-    ("a run of spaces", lambda token, text: len(token) > 20 and not token.strip()),
-    ("DEL", lambda token, text: b"\x7f" in token),
-    ("a control character, which JSON forbids", lambda token, text: min(token) < 32),
-    ("an escape", lambda token, text: b"\\" in token),
-    ("what is a space in ECMA-262", lambda token, text: b"\xc2\x85" in token or b"\xef" in token),
-    ("a date's t, z or second 60", lambda token, text: token in (b"t", b"z", b"6", b"60")),
-    ("a URI's other characters", lambda token, text: b'": "' in text and text.rsplit(b'": "', 1)[-1].startswith((b"http", b"file"))),
+    ("more than 100 spaces", lambda token: len(token) > 100 and not token.strip()),
+    ("DEL", lambda token: b"\x7f" in token),
+    ("a control character, which JSON forbids", lambda token: min(token) < 32),
+    ("an escape", lambda token: b"\\" in token),
+    ("what is a space in ECMA-262", lambda token: b"\xc2\x85" in token or b"\xef" in token),
+    ("a date's t, z or second 60", lambda token: token in (b"t", b"z", b"6", b"60")),
 ]
 
 
@@ -67,11 +66,11 @@ def set_bits(mask):
         at = text.find("1", at + 1)
 
 
-def reason_of(differing, tokens, text):
+def reason_of(differing, tokens):
     """The reasons for the tokens in which two masks differ; None if one of them has none."""
     found = set()
     for token in differing:
-        reason = next((name for name, holds in REASONS if holds(tokens[token], text)), None)
+        reason = next((name for name, holds in REASONS if holds(tokens[token])), None)
         if reason is None:
             return None
         found.add(reason)
@@ -103,7 +102,7 @@ def main():
                 counts["equal"] += 1
             elif other.bit_count() == 1 and our & other:
                 counts["they force a token, Retort allows its beginnings too"] += 1
-            elif reason := reason_of(differing, tokens, text):
+            elif reason := reason_of(differing, tokens):
                 counts[reason] += 1
             else:
                 counts["not explained"] += 1
