@@ -63,14 +63,16 @@ std::optional<std::vector<int32_t>> TokensOf(const std::string& before, const st
   const std::string text = before + value + behind;
   std::vector<int32_t> ids = tokenizer.Encode(vocabulary.SegmentsOf(text), true);
   const AnswerText made(vocabulary, ids);
-  const size_t last = behind.empty() ? ids.size() : made.TokenAt(before.size() + value.size()) + 1;
-  const size_t told = last < ids.size() ? made.begins[last] : made.text.size();
-  const bool same = behind.empty() ? made.text == text
-                                   : told >= text.size() - behind.size() &&
-                                         text.starts_with(made.text.substr(0, told));
-  if (!same) return std::nullopt;
-  ids.resize(std::min(last, ids.size()));
-  if (behind.empty()) ids.push_back(end);
+  if (behind.empty()) {
+    if (made.text != text) return std::nullopt;
+    ids.push_back(end);
+    return ids;
+  }
+  const size_t value_end = before.size() + value.size();
+  const size_t tokens = std::min(made.TokenAt(value_end) + 1, ids.size());
+  const size_t told = tokens < ids.size() ? made.begins[tokens] : made.text.size();
+  if (told < value_end || text.compare(0, told, made.text, 0, told) != 0) return std::nullopt;
+  ids.resize(tokens);
   return ids;
 }
 
